@@ -1,0 +1,16 @@
+//! What mondo's work is, what is stored about it, and how it moves.
+//!
+//! Read in this order: [`pair`] (what we make), [`job`] (one step of making it), [`ports`] (what a step may
+//! ask of the outside world), [`step`] (what a step gives back), [`steps`] (the six of them), [`queue`]
+//! (how jobs move through Redis) and [`ready`] (how finished pairs leave).
+#![warn(missing_docs)]
+
+pub mod env;
+pub mod finding;
+pub mod job;
+pub mod pair;
+pub mod ports;
+pub mod queue;
+pub mod ready;
+pub mod step;
+pub mod steps;

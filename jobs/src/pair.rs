@@ -1,0 +1,212 @@
+//! A pair in the making ([`Draft`]) and what consumers get of it ([`PairBody`]).
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{finding::Report, job::Step};
+
+/// The most bytes any one stored body may have.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The version of the stored shapes that this release writes.
+pub const DRAFT_VERSION: u32 = 1;
+
+/// Names a pair; sorts by the time it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PairId(Uuid);
+
+impl PairId {
+    /// A fresh id.
+    pub fn fresh() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for PairId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for PairId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// What sort of answer a pair has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One page of HTML, CSS and JavaScript.
+    Web,
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// Things that move.
+    Animation,
+    /// Phenomena and instruments.
+    Science,
+    /// Things to play.
+    Games,
+}
+
+impl Topic {
+    /// All topics with their share of pairs, in percent.
+    pub const SHARES: [(Self, u32); 3] = [(Self::Animation, 40), (Self::Science, 30), (Self::Games, 30)];
+
+    /// The stored and printed name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Animation => "animation",
+            Self::Science => "science",
+            Self::Games => "games",
+        }
+    }
+}
+
+/// Which of a pair's answers: the best one, or a variant that is worse by a known flaw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CandidateName {
+    /// Rank 0.
+    Base,
+}
+
+impl CandidateName {
+    /// The stored and printed name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+        }
+    }
+
+    /// Its place in the ground truth: 0 is best.
+    pub fn rank(self) -> u32 {
+        match self {
+            Self::Base => 0,
+        }
+    }
+}
+
+impl fmt::Display for CandidateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the steps `objects` and `question` decide about a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// Version of this shape.
+    pub v: u32,
+    /// What sort of answer it asks for.
+    pub kind: Kind,
+    /// Makes the pair's choices repeatable.
+    pub seed: u64,
+    /// When it was started, milliseconds since the Unix epoch.
+    pub created_ms: u64,
+    /// Chosen by `objects`.
+    pub topic: Option<Topic>,
+    /// Who asks, one or two sentences; chosen by `objects`.
+    pub persona: Option<String>,
+    /// What the question must be about; chosen by `objects`.
+    pub objects: Vec<String>,
+    /// The whole question; written by `question`.
+    pub question: Option<String>,
+    /// The model that wrote the question.
+    pub question_model: Option<String>,
+}
+
+impl Head {
+    /// The head of a pair that is just being started.
+    pub fn new(kind: Kind, seed: u64, created_ms: u64) -> Self {
+        Self {
+            v: DRAFT_VERSION,
+            kind,
+            seed,
+            created_ms,
+            topic: None,
+            persona: None,
+            objects: Vec::new(),
+            question: None,
+            question_model: None,
+        }
+    }
+}
+
+/// One answer in the making.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Version of this shape.
+    pub v: u32,
+    /// The id that consumers see.
+    pub cid: Uuid,
+    /// The model that wrote it.
+    pub model: String,
+    /// The page that the next step works on: one self-contained document.
+    pub page: String,
+    /// What the last execution of `page` saw; absent until it ran.
+    pub report: Option<Report>,
+    /// What its very first execution saw.
+    pub first_report: Option<Report>,
+    /// The best version so far, kept while `page` is an attempt to better it.
+    pub best: Option<Best>,
+    /// Why solve sent it back to fix, newest last.
+    pub objections: Vec<String>,
+}
+
+/// A version of a candidate that no later one has bettered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// The page.
+    pub page: String,
+    /// What its execution saw.
+    pub report: Report,
+}
+
+/// What one finished job did; kept in the pair's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step.
+    pub step: Step,
+    /// The candidate, where the step has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<CandidateName>,
+    /// How often the candidate had been through fix.
+    pub round: u32,
+    /// Runs that ended with an error before this one.
+    pub attempt: u32,
+    /// When it finished, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// How long the run took.
+    pub duration_ms: u64,
+    /// LLM calls that were paid for in this run; replies from the journal do not count.
+    pub llm_calls: u32,
+    /// What they cost, millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// Blocking findings, where the step executed something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocking: Option<u32>,
+}
+
+/// A pair in the making: everything that its finished steps stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The pair.
+    pub id: PairId,
+    /// Topic, persona, objects, question.
+    pub head: Head,
+    /// Its answers.
+    pub candidates: BTreeMap<CandidateName, Candidate>,
+    /// What its finished jobs did, in the order they finished.
+    pub history: Vec<StepRecord>,
+}

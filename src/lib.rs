@@ -1,0 +1,1 @@
+//! How people and programs reach mondo: HTTP API and command line.

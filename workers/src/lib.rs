@@ -1,0 +1,6 @@
+//! How mondo's work gets run: everything that reaches outside. It finds its work in `mondo-jobs` and knows
+//! nothing of HTTP or of pages that people see.
+#![warn(missing_docs)]
+
+pub mod llm;
+pub mod sandbox;

@@ -1,0 +1,1 @@
+//! The responders: everything behind the port [`mondo_jobs::ports::Llm`].

@@ -1,0 +1,1 @@
+//! The sandbox: everything behind the port [`mondo_jobs::ports::Sandbox`].
