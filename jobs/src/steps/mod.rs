@@ -1,6 +1,7 @@
 //! The six steps. One file each; this one lists them.
 
 mod personas;
+pub mod replies;
 
 pub use personas::Personas;
 
