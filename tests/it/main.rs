@@ -1,1 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
 mod architecture;
+mod private_redis;
+mod support;

@@ -1,0 +1,29 @@
+//! A real Redis for one test.
+
+use mondo::private_redis::PrivateRedis;
+use secrecy::{ExposeSecret as _, SecretString};
+use tempfile::TempDir;
+
+/// A private server with its own directory; both end with the value.
+pub(crate) struct TestRedis {
+    pub(crate) server: PrivateRedis,
+    _dir: TempDir,
+}
+
+impl TestRedis {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let server = PrivateRedis::start(dir.path()).await.expect("a private redis-server");
+        Self { server, _dir: dir }
+    }
+
+    pub(crate) fn url(&self) -> SecretString {
+        self.server.url()
+    }
+
+    /// A plain connection, to look at keys and to break things.
+    pub(crate) async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.url().expose_secret()).expect("a valid URL");
+        client.get_multiplexed_async_connection().await.expect("a connection")
+    }
+}
