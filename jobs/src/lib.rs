@@ -1,10 +1,12 @@
 //! What mondo's work is, what is stored about it, and how it moves.
 //!
 //! Read in this order: [`pair`] (what we make), [`job`] (one step of making it), [`ports`] (what a step may
-//! ask of the outside world), [`step`] (what a step gives back), [`steps`] (the six of them), [`queue`]
-//! (how jobs move through Redis) and [`ready`] (how finished pairs leave).
+//! ask of the outside world), [`step`] (what a step gives back), [`steps`] (the six of them), [`record`] and
+//! [`body`] (how a pair is stored and what consumers get of it), [`queue`] (how jobs move through Redis) and
+//! [`ready`] (how finished pairs leave).
 #![warn(missing_docs)]
 
+pub mod body;
 pub mod env;
 pub mod finding;
 pub mod job;
@@ -12,5 +14,6 @@ pub mod pair;
 pub mod ports;
 pub mod queue;
 pub mod ready;
+pub mod record;
 pub mod step;
 pub mod steps;

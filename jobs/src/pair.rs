@@ -1,4 +1,5 @@
-//! A pair in the making ([`Draft`]) and what consumers get of it ([`PairBody`]).
+//! A pair in the making ([`Draft`]). What consumers get of it is in [`crate::body`], how it is stored in
+//! [`crate::record`].
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -82,6 +83,9 @@ pub enum CandidateName {
 }
 
 impl CandidateName {
+    /// All candidates, best first.
+    pub const ALL: [Self; 1] = [Self::Base];
+
     /// The stored and printed name.
     pub fn name(self) -> &'static str {
         match self {
@@ -144,32 +148,45 @@ impl Head {
 }
 
 /// One answer in the making.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Version of this shape.
-    pub v: u32,
     /// The id that consumers see.
     pub cid: Uuid,
     /// The model that wrote it.
     pub model: String,
-    /// The page that the next step works on: one self-contained document.
+    /// The page that the next step works on: one self-contained document of at most 1 MiB.
     pub page: String,
     /// What the last execution of `page` saw; absent until it ran.
     pub report: Option<Report>,
-    /// What its very first execution saw.
+    /// What the candidate's very first execution saw, without its screenshot.
     pub first_report: Option<Report>,
-    /// The best version so far, kept while `page` is an attempt to better it.
+    /// The version that fix started from; kept only until the execution of `page` says which is better.
     pub best: Option<Best>,
     /// Why solve sent it back to fix, newest last.
     pub objections: Vec<String>,
 }
 
-/// A version of a candidate that no later one has bettered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+impl Candidate {
+    /// A candidate that has just been written and not run yet.
+    pub fn new(model: String, page: String) -> Self {
+        Self {
+            cid: Uuid::now_v7(),
+            model,
+            page,
+            report: None,
+            first_report: None,
+            best: None,
+            objections: Vec::new(),
+        }
+    }
+}
+
+/// A version of a candidate that no later one has bettered yet.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Best {
-    /// The page.
+    /// The page, at most 1 MiB.
     pub page: String,
-    /// What its execution saw.
+    /// What its execution saw, without its screenshot.
     pub report: Report,
 }
 
