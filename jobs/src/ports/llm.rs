@@ -85,9 +85,9 @@ pub struct Reply {
     pub complete: bool,
     /// The model that answered, as its provider names it.
     pub model: String,
-    /// Tokens of the request.
+    /// Tokens of the request; estimated where the provider does not say.
     pub tokens_in: u64,
-    /// Tokens of the reply.
+    /// Tokens of the reply; estimated where the provider does not say.
     pub tokens_out: u64,
     /// Price in millionths of a US dollar.
     pub cost_micro_usd: u64,
@@ -153,6 +153,12 @@ pub enum LlmError {
         /// The limit that it broke.
         limit: usize,
     },
+    /// Whether the reply has been paid for already could not be found out, and asking anyway might pay twice.
+    #[error("cannot read the journal of paid replies: {message}")]
+    Journal {
+        /// What the store said.
+        message: String,
+    },
 }
 
 impl LlmError {
@@ -162,6 +168,7 @@ impl LlmError {
             Self::RateLimited { retry_after, .. } => Disposition::Wait { after: *retry_after },
             Self::Unauthorized { .. } => Disposition::Halt,
             Self::Refused { .. } => Disposition::Bury,
+            Self::Journal { .. } => Disposition::Wait { after: None },
             Self::Unavailable { .. } | Self::TooLarge { .. } => Disposition::Retry,
         }
     }
@@ -174,6 +181,7 @@ impl LlmError {
             Self::Refused { .. } => "refused",
             Self::Unavailable { .. } => "unavailable",
             Self::TooLarge { .. } => "reply_too_large",
+            Self::Journal { .. } => "journal",
         }
     }
 }

@@ -1,0 +1,231 @@
+//! Nothing paid is paid again: every reply is in the pair's journal before a step sees it.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    pair::PairId,
+    ports::{Llm, LlmError, Reply, Request},
+    queue::{Queue, QueueError},
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+/// For so long a store that is away is waited for, with a paid reply in hand or before one is asked for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// A responder as one job sees it: replies that the pair has paid for come from its journal, others are asked for,
+/// stored and counted.
+///
+/// A reply that cannot be stored within 30 s is used all the same, with a warning: only if the job is then run again
+/// is it paid for twice.
+pub struct Journaled {
+    llm: Arc<dyn Llm>,
+    responder: String,
+    queue: Queue,
+    pair: PairId,
+    tally: Mutex<Tally>,
+}
+
+/// What one job has asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Calls that brought a reply and were paid for.
+    pub calls: u32,
+    /// Replies that came from the journal; nothing below counts them.
+    pub from_journal: u32,
+    /// What the calls cost, millionths of a US dollar.
+    pub cost_micro_usd: u64,
+    /// Tokens of the requests.
+    pub tokens_in: u64,
+    /// Tokens of the replies.
+    pub tokens_out: u64,
+}
+
+impl Journaled {
+    /// Wraps `llm` for one job of `pair`. `responder` is provider and model: another one's replies are not reused.
+    pub fn new(llm: Arc<dyn Llm>, responder: impl Into<String>, queue: Queue, pair: PairId) -> Self {
+        Self { llm, responder: responder.into(), queue, pair, tally: Mutex::default() }
+    }
+
+    /// What has been asked for so far.
+    pub fn tally(&self) -> Tally {
+        *self.counted()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The journaled reply. An entry that cannot be read back is as good as none: the request is asked again.
+    async fn recall(&self, key: &str) -> Result<Option<Reply>, LlmError> {
+        let stored = patiently(|| self.queue.journal_get(self.pair, key))
+            .await
+            .map_err(|error| LlmError::Journal { message: error.to_string() })?;
+        let Some(stored) = stored else { return Ok(None) };
+        let reply = serde_json::from_slice(&stored);
+        if let Err(error) = &reply {
+            tracing::warn!(pair.id = %self.pair, key, %error, "a journaled reply cannot be read; asking again");
+        }
+        Ok(reply.ok())
+    }
+
+    async fn store(&self, key: &str, reply: &Reply) {
+        // Strings and numbers always serialise.
+        let bytes = serde_json::to_vec(reply).unwrap_or_default();
+        if let Err(error) = patiently(|| self.queue.journal_put(self.pair, key, &bytes)).await {
+            tracing::warn!(
+                pair.id = %self.pair,
+                responder = self.responder,
+                cost_micro_usd = reply.cost_micro_usd,
+                %error,
+                "a paid reply could not be stored; it is paid for again if this job is run again"
+            );
+        }
+    }
+}
+
+#[async_trait]
+impl Llm for Journaled {
+    async fn complete(&self, request: &Request) -> Result<Reply, LlmError> {
+        let key = key(&self.responder, request);
+        if let Some(reply) = self.recall(&key).await? {
+            self.counted().from_journal += 1;
+            return Ok(reply);
+        }
+        let reply = self.llm.complete(request).await?;
+        {
+            let mut tally = self.counted();
+            tally.calls += 1;
+            tally.cost_micro_usd += reply.cost_micro_usd;
+            tally.tokens_in += reply.tokens_in;
+            tally.tokens_out += reply.tokens_out;
+        }
+        self.store(&key, &reply).await;
+        Ok(reply)
+    }
+}
+
+/// Tries again while Redis is away, up to [`PATIENCE`]. A refusal of the value itself is final.
+async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
+    run: impl Fn() -> F,
+) -> Result<T, QueueError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = PAUSE;
+    loop {
+        match run().await {
+            Err(QueueError::Redis(error)) if Instant::now() + pause < deadline => {
+                tracing::debug!(%error, "the journal is away; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Names a reply by everything that led to it: hex SHA-256 of responder and request, in a form that does not depend
+/// on the order of object keys.
+fn key(responder: &str, request: &Request) -> String {
+    let mut text = String::new();
+    canonical(&Value::from(responder), &mut text);
+    // Strings, finite numbers and JSON values always serialise. The purpose is part of the request.
+    canonical(&serde_json::to_value(request).unwrap_or_default(), &mut text);
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(name, _)| *name);
+            out.push('{');
+            for (name, value) in entries {
+                let _ = write!(out, "{}:", Value::from(name.as_str()));
+                canonical(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        other => {
+            let _ = write!(out, "{other}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mondo_jobs::ports::{Message, Purpose, Role};
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(inputs: Value) -> Request {
+        Request {
+            purpose: Purpose::Objects,
+            messages: vec![Message { role: Role::User, content: "name some objects".to_owned() }],
+            schema: None,
+            inputs,
+            tokens_max: 100,
+            temperature: 0.7,
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn the_order_of_object_keys_does_not_change_the_key() {
+        let one = request(serde_json::from_str(r#"{"a":{"x":1,"y":[2]},"b":null}"#).unwrap());
+        let other = request(serde_json::from_str(r#"{"b":null,"a":{"y":[2],"x":1}}"#).unwrap());
+        assert_eq!(key("p/m", &one), key("p/m", &other));
+    }
+
+    #[test]
+    fn every_part_of_a_request_changes_the_key() {
+        let base = request(json!({}));
+        let base_key = key("p/m", &base);
+        assert_eq!(base_key.len(), 64);
+        let changed = [
+            Request { purpose: Purpose::Solve, ..base.clone() },
+            Request { messages: Vec::new(), ..base.clone() },
+            Request { inputs: json!({ "a": 1 }), ..base.clone() },
+            Request { tokens_max: 101, ..base.clone() },
+            Request { temperature: 0.8, ..base.clone() },
+            Request { seed: 2, ..base.clone() },
+        ];
+        for other in changed {
+            assert_ne!(key("p/m", &other), base_key, "{other:?}");
+        }
+        assert_ne!(key("p/other", &base), base_key);
+    }
+
+    /// A new way to compute keys would pay for every journaled reply again.
+    #[test]
+    fn the_key_stays_the_same_from_release_to_release() {
+        assert_eq!(
+            key("p/m", &request(json!({ "topic": "games" }))),
+            "bf732e39165ca03a8849455a680249735e41d301bd0d592c4503587d748f9aff"
+        );
+    }
+}
