@@ -7,13 +7,16 @@
 #![warn(missing_docs)]
 
 pub mod body;
+pub mod bundle;
 pub mod env;
 pub mod finding;
+mod html;
 pub mod job;
 pub mod pair;
 pub mod ports;
 pub mod queue;
 pub mod ready;
 pub mod record;
+pub mod script;
 pub mod step;
 pub mod steps;
