@@ -18,13 +18,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
+    disposition::Disposition,
     finding::Report,
     job::Job,
     pair::{
         BODY_BYTES_MAX, Best, Candidate, CandidateName, DRAFT_VERSION, Draft, Head, Kind, PairId, StepRecord,
     },
     queue::{NewJob, NewPair},
-    step::Disposition,
 };
 
 /// One field of a pair's record: its name and its bytes, at most [`BODY_BYTES_MAX`].

@@ -1,8 +1,9 @@
 //! What a step is given and what it gives back. A step computes; it never writes: the worker stores what it
 //! returns, in one transaction.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+pub use crate::disposition::Disposition;
 use crate::{
     job::Job,
     pair::Draft,
@@ -55,22 +56,6 @@ pub enum Next {
         /// Why, for people.
         reason: String,
     },
-}
-
-/// What becomes of a job that met an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Disposition {
-    /// Run it again after a backoff; uses one attempt.
-    Retry,
-    /// Run it again later; uses no attempt, because waiting is not failing.
-    Wait {
-        /// Not before this much time; the backoff's own delay where absent.
-        after: Option<Duration>,
-    },
-    /// Make it a dead letter at once: running it again cannot help.
-    Bury,
-    /// Stop sending such jobs until somebody acts; the job itself waits.
-    Halt,
 }
 
 /// Why a step gave no outcome.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::step::Disposition;
+use crate::disposition::Disposition;
 
 /// The most bytes a reply may have.
 pub const REPLY_BYTES_MAX: usize = 256 * 1024;

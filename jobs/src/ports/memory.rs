@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::step::Disposition;
+use crate::disposition::Disposition;
 
 /// How many entries each recent list keeps.
 pub const RECENT_MAX: usize = 200;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{finding::Report, step::Disposition};
+use crate::{disposition::Disposition, finding::Report};
 
 /// The most bytes a page may have.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
