@@ -37,6 +37,12 @@ impl Events {
         Ok(self.buffer.split().freeze())
     }
 
+    /// As much of the body as comes and fits.
+    pub(super) async fn beginning(&mut self) -> Bytes {
+        while matches!(self.fill().await, Ok(true)) {}
+        self.buffer.split().freeze()
+    }
+
     /// The data of the next server-sent event, or nothing at the end. Events without data (comments that keep the
     /// connection alive) are passed over; data at the very end counts even if its blank line is missing.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
@@ -91,11 +97,8 @@ impl Events {
             .map_err(|_| ReadError::Silent)?
             .map_err(ReadError::Broken)?;
         let Some(chunk) = chunk else { return Ok(false) };
-        // The bound is on what is held, so that a stream of many small events may be longer.
-        if self.buffer.len() + chunk.len() > self.bytes_max {
-            return Err(ReadError::TooLarge);
-        }
         self.buffer.extend_from_slice(&chunk);
-        Ok(true)
+        // The bound is on what is held, so that a stream of many small events may be longer.
+        if self.buffer.len() > self.bytes_max { Err(ReadError::TooLarge) } else { Ok(true) }
     }
 }

@@ -38,7 +38,7 @@ use super::{BuildError, init_tls};
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The most bytes that are read of a body that says why a request was refused.
+/// About the most bytes that are read of a body that says why a request was refused.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// The most bytes of one event, or of a whole reply that is not streamed: the largest text that is accepted, with
@@ -231,9 +231,8 @@ impl OpenAi {
     async fn refused(&self, response: Response) -> LlmError {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        // What went wrong is known; a body that cannot be read only leaves it without words.
-        let body =
-            Events::new(response, self.config.idle, REFUSAL_BYTES_MAX).whole().await.unwrap_or_default();
+        // What went wrong is known; a body that cannot be read only leaves it with fewer words.
+        let body = Events::new(response, self.config.idle, REFUSAL_BYTES_MAX).beginning().await;
         self.refusal(Refusal::of_response(status, &headers, &body))
     }
 
