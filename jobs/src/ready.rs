@@ -1,9 +1,15 @@
 //! How finished pairs leave: a consumer takes one, gets it written out, and only then it is gone.
 
+use std::time::Duration;
+
 use crate::{
     pair::PairId,
     queue::{Queue, QueueError},
 };
+
+/// How long writing a pair to its consumer may take. Whoever hands pairs over gives up before that; the lease
+/// lapses only when the process that held it is gone, and then the pair is the head of the list again.
+pub const HANDOVER_LEASE: Duration = Duration::from_mins(2);
 
 /// A pair that is being handed to a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,27 +21,27 @@ pub struct Taken {
 }
 
 impl Queue {
-    /// Takes the pair at the head of the ready list, for as long as the hand-over lease lasts.
+    /// Takes the pair at the head of the ready list, for as long as [`HANDOVER_LEASE`].
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn take(&self) -> Result<Option<Taken>, QueueError> {
-        unimplemented!()
+        self.take_for(HANDOVER_LEASE).await
     }
 
     /// The response has been written out: the pair is gone.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn delivered(&self, _pair: PairId) -> Result<(), QueueError> {
-        unimplemented!()
+    pub async fn delivered(&self, pair: PairId) -> Result<(), QueueError> {
+        self.drop_taken(pair).await.map(|_| ())
     }
 
     /// The consumer went away: the pair is the head again.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn put_back(&self, _pair: PairId) -> Result<(), QueueError> {
-        unimplemented!()
+    pub async fn put_back(&self, pair: PairId) -> Result<(), QueueError> {
+        self.return_taken(pair).await.map(|_| ())
     }
 }

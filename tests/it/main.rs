@@ -4,4 +4,7 @@ mod architecture;
 mod llm_refusal;
 mod llm_reply;
 mod private_redis;
+mod queue_doctor;
+mod queue_moves;
+mod ready;
 mod support;

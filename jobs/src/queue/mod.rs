@@ -3,11 +3,40 @@
 //! One stream and one consumer group per step carry the jobs; a sorted set holds what waits, a hash the dead
 //! letters, a hash per pair everything its finished steps stored. Every move is one Lua file in `lua/`.
 
-use std::{collections::HashMap, time::Duration};
+mod admission;
+mod claim;
+mod connection;
+mod dead;
+mod doctor;
+mod entry;
+mod error;
+mod finish;
+mod handover;
+pub mod invariants;
+mod keys;
+mod limits;
+mod record;
+mod scripts;
+mod stats;
+mod tend;
 
+use std::{sync::Arc, time::Duration};
+
+use redis::{Client, aio::ConnectionManager};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
+pub use self::{
+    claim::Reader,
+    dead::{DeadFilter, DeadLetter},
+    entry::{Arrival, Undecodable},
+    error::QueueError,
+    finish::{COMMITS_MAX, Committed},
+    invariants::Violation,
+    keys::{DONE_PREFIX, STATE_FIELD},
+    stats::{Stats, StepStats},
+    tend::Promoted,
+};
+use self::{keys::Keys, scripts::Scripts};
 use crate::{
     job::{JobId, Step},
     pair::PairId,
@@ -23,12 +52,46 @@ pub struct QueueConfig {
     pub prefix: String,
     /// A job whose lease was not renewed for so long may be taken over by another worker.
     pub lease: Duration,
+    /// How long the first connection is tried for.
+    pub connect_time_max: Duration,
 }
 
 /// A handle on the queue; cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     config: QueueConfig,
+    client: Client,
+    connection: ConnectionManager,
+    keys: Keys,
+    scripts: Scripts,
+}
+
+impl Queue {
+    /// After how much silence a job may be taken over.
+    pub fn lease(&self) -> Duration {
+        self.inner.config.lease
+    }
+
+    fn client(&self) -> &Client {
+        &self.inner.client
+    }
+
+    /// The shared connection: it pipelines all callers and finds its way back after Redis was away.
+    fn connection(&self) -> ConnectionManager {
+        self.inner.connection.clone()
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    fn scripts(&self) -> &Scripts {
+        &self.inner.scripts
+    }
 }
 
 /// A job that is about to be added to its step's stream.
@@ -113,150 +176,4 @@ pub enum End {
         /// Why, for people.
         reason: String,
     },
-}
-
-/// A job that will not be run again by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// The job, or stream and entry where no id could be read.
-    pub job: String,
-    /// Its pair, where one could be read.
-    pub pair: Option<PairId>,
-    /// Its stream.
-    pub step: Step,
-    /// Its envelope, or the raw fields of an entry that could not be decoded, in hex.
-    pub envelope: String,
-    /// Runs that ended with an error.
-    pub attempts: u32,
-    /// Runs that ended with their worker.
-    pub crashes: u32,
-    /// The class of the last error: what `mondo dead` groups and filters by.
-    pub class: String,
-    /// The last error and its causes, outermost first.
-    pub chain: Vec<String>,
-    /// When it died, milliseconds since the Unix epoch.
-    pub at_ms: u64,
-}
-
-/// What is where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Stats {
-    /// Jobs by step.
-    pub steps: Vec<StepStats>,
-    /// Pairs under way.
-    pub open: u64,
-    /// Finished pairs waiting for a consumer.
-    pub ready: u64,
-    /// Pairs that are being written to a consumer.
-    pub taken: u64,
-    /// Dead letters.
-    pub dead: u64,
-    /// Counters since the queue was made, by name: `committed`, `ready`, `rejected`, `delivered`,
-    /// `llm_calls`, `cost_micro_usd` and others.
-    pub counters: HashMap<String, i64>,
-}
-
-/// Jobs of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StepStats {
-    /// The step.
-    pub step: Step,
-    /// In the stream, not yet claimed.
-    pub waiting: u64,
-    /// Claimed and not yet finished.
-    pub running: u64,
-    /// Waiting for their time (retries, rate limits).
-    pub delayed: u64,
-}
-
-/// Why the queue could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// Redis is away, slow or refuses.
-    #[error("redis: {0}")]
-    Redis(#[from] redis::RedisError),
-    /// A value is larger than may be stored.
-    #[error("{what} has {bytes} bytes, more than the {limit} that are allowed")]
-    TooLarge {
-        /// What is too large.
-        what: String,
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-}
-
-/// Which dead letters are meant; a field that is absent means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DeadFilter {
-    /// Of this step.
-    pub step: Option<Step>,
-    /// Of this error class.
-    pub class: Option<String>,
-    /// Of this job.
-    pub job: Option<String>,
-}
-
-/// One broken invariant, found on the live queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
-    /// The invariant: `Q1`, `Q2`, …
-    pub invariant: String,
-    /// What breaks it, in words, with the job or pair named.
-    pub detail: String,
-}
-
-#[expect(clippy::unused_async, unused_variables, clippy::missing_errors_doc, reason = "signatures first")]
-impl Queue {
-    /// Connects, loads the scripts and makes the groups.
-    pub async fn connect(config: QueueConfig) -> Result<Self, QueueError> {
-        unimplemented!()
-    }
-
-    /// Starts these pairs.
-    pub async fn start(&self, pairs: &[NewPair]) -> Result<(), QueueError> {
-        unimplemented!()
-    }
-
-    /// Starts as many of these pairs as fit below the high mark, if *ready + under way* is below the low one.
-    /// Says how many.
-    pub async fn refill(&self, marks: Marks, pairs: &[NewPair]) -> Result<u64, QueueError> {
-        unimplemented!()
-    }
-
-    /// All fields of a pair's record.
-    pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
-        unimplemented!()
-    }
-
-    /// A reply that the pair has already paid for.
-    pub async fn journal_get(&self, pair: PairId, key: &str) -> Result<Option<Vec<u8>>, QueueError> {
-        unimplemented!()
-    }
-
-    /// Stores a paid reply before it is used.
-    pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<(), QueueError> {
-        unimplemented!()
-    }
-
-    /// What is where.
-    pub async fn stats(&self) -> Result<Stats, QueueError> {
-        unimplemented!()
-    }
-
-    /// Dead letters, oldest first, at most `limit`.
-    pub async fn dead(&self, filter: &DeadFilter, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        unimplemented!()
-    }
-
-    /// Puts one dead letter back into its stream with fresh attempts. Says whether it was there.
-    pub async fn replay(&self, job: &str) -> Result<bool, QueueError> {
-        unimplemented!()
-    }
-
-    /// Checks the named invariants on the live queue.
-    pub async fn doctor(&self) -> Result<Vec<Violation>, QueueError> {
-        unimplemented!()
-    }
 }

@@ -1,4 +1,5 @@
 //! Helpers that several test modules share.
 
 pub(crate) mod openai_server;
+pub(crate) mod queue;
 pub(crate) mod redis;

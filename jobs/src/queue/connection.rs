@@ -1,0 +1,116 @@
+//! Getting to Redis, and staying there.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use secrecy::ExposeSecret as _;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Inner, Queue, QueueConfig, QueueError,
+    keys::{GROUP, Keys},
+    scripts::Scripts,
+};
+
+/// How long any reply may take; the client library's own half second ends with every hiccup of a busy host.
+pub(super) const RESPONSE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may take to be made.
+pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Pause between two tries at the start.
+const RETRY_PERIOD: Duration = Duration::from_millis(500);
+
+impl Queue {
+    /// Connects, loads the scripts and makes the groups. While Redis does not answer it tries again, with a
+    /// line in the log, until the deadline of the configuration.
+    ///
+    /// # Errors
+    /// When Redis does not answer in time, refuses the credentials, or evicts keys when it is full.
+    pub async fn connect(config: QueueConfig) -> Result<Self, QueueError> {
+        let info = config.url.expose_secret().into_connection_info()?;
+        let client = Client::open(info.clone())?;
+        let connection = first_connection(&client, &info, config.connect_time_max).await?;
+        let facts: InfoDict = redis::cmd("INFO").query_async(&mut connection.clone()).await?;
+        refuse_eviction(&facts)?;
+
+        let major =
+            facts.get::<String>("redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+        let scripts = Scripts::new(major.is_none_or(|major| major >= 7));
+        let keys = Keys::new(&config.prefix, 0);
+        let queue = Self { inner: Arc::new(Inner { config, client, connection, keys, scripts }) };
+        queue.load_scripts().await?;
+        queue.make_groups().await?;
+        Ok(queue)
+    }
+
+    /// Loads all scripts, so that the first call of each finds it.
+    async fn load_scripts(&self) -> Result<(), RedisError> {
+        let mut pipe = redis::pipe();
+        for script in self.scripts().all() {
+            pipe.load_script(script).ignore();
+        }
+        pipe.exec_async(&mut self.connection()).await
+    }
+
+    /// Makes every step's stream and group where they are missing: at the start, and after a FLUSHALL. A group
+    /// reads from the beginning, so that nothing added before it is passed over.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn make_groups(&self) -> Result<(), QueueError> {
+        for stream in self.keys().streams() {
+            let made: Result<(), RedisError> = redis::cmd("XGROUP")
+                .arg("CREATE")
+                .arg(stream)
+                .arg(GROUP)
+                .arg("0")
+                .arg("MKSTREAM")
+                .query_async(&mut self.connection())
+                .await;
+            match made {
+                Err(error) if error.code() != Some("BUSYGROUP") => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the group is missing, as after a FLUSHALL.
+pub(super) fn is_group_missing(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP")
+}
+
+async fn first_connection(
+    client: &Client,
+    info: &ConnectionInfo,
+    time_max: Duration,
+) -> Result<ConnectionManager, QueueError> {
+    let address = info.addr().to_string();
+    let started = Instant::now();
+    loop {
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE_TIME_MAX))
+            .set_connection_timeout(Some(CONNECT_TIME_MAX))
+            .set_max_delay(Duration::from_secs(1))
+            .set_number_of_retries(2);
+        let error = match ConnectionManager::new_with_config(client.clone(), config).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if error.kind() == ErrorKind::AuthenticationFailed => return Err(error.into()),
+            Err(error) => error,
+        };
+        if started.elapsed() + RETRY_PERIOD >= time_max {
+            return Err(QueueError::Unreachable { address, waited_secs: time_max.as_secs(), source: error });
+        }
+        tracing::warn!(%address, %error, "redis does not answer; trying again");
+        sleep(RETRY_PERIOD).await;
+    }
+}
+
+fn refuse_eviction(facts: &InfoDict) -> Result<(), QueueError> {
+    let limit: u64 = facts.get("maxmemory").unwrap_or(0);
+    let policy: String = facts.get("maxmemory_policy").unwrap_or_default();
+    if limit > 0 && policy != "noeviction" { Err(QueueError::Evicts { policy }) } else { Ok(()) }
+}

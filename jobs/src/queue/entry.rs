@@ -1,0 +1,101 @@
+//! What a stream entry carries: ids, the opaque envelope and how often the job has been run.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Delivery, NewJob, keys::JOB_FIELD};
+use crate::{
+    job::{JobId, Step},
+    pair::PairId,
+};
+
+/// One job as it is stored; scripts move it as it is and never look inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) id: JobId,
+    pub(super) pair: PairId,
+    pub(super) envelope: String,
+    /// Runs that ended with an error.
+    pub(super) attempts: u32,
+    /// Runs that ended with their worker, up to the time when this entry was added.
+    pub(super) crashes: u32,
+}
+
+impl Entry {
+    pub(super) fn fresh(job: &NewJob) -> Self {
+        Self { id: job.id.clone(), pair: job.pair, envelope: job.envelope.clone(), attempts: 0, crashes: 0 }
+    }
+
+    pub(super) fn of(delivery: &Delivery) -> Self {
+        Self {
+            id: delivery.job.clone(),
+            pair: delivery.pair,
+            envelope: delivery.envelope.clone(),
+            attempts: delivery.attempts,
+            crashes: delivery.crashes,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        // Strings and numbers always serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self, String> {
+        let (_, json) = fields
+            .iter()
+            .find(|(name, _)| name == JOB_FIELD.as_bytes())
+            .ok_or_else(|| format!("no field `{JOB_FIELD}`"))?;
+        serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
+}
+
+/// The fields of a stream entry, in order.
+pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What a claim brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// A job to run.
+    Job(Delivery),
+    /// Something that is no job; it must be set aside.
+    Undecodable(Undecodable),
+}
+
+/// An entry that this release cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// Its stream.
+    pub step: Step,
+    /// Its id.
+    pub entry: String,
+    /// Names and values, as they came.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Arrival {
+    /// `deliveries` is how often the entry has been handed out: each time but this one ended with its worker.
+    pub(super) fn new(step: Step, entry: String, deliveries: u32, fields: Fields) -> Self {
+        match Entry::from_fields(&fields) {
+            Ok(job) => Self::Job(Delivery {
+                job: job.id,
+                pair: job.pair,
+                step,
+                entry,
+                envelope: job.envelope,
+                attempts: job.attempts,
+                crashes: job.crashes.saturating_add(deliveries.saturating_sub(1)),
+            }),
+            Err(reason) => Self::Undecodable(Undecodable { step, entry, fields, reason }),
+        }
+    }
+
+    /// The stream entry.
+    pub fn entry(&self) -> &str {
+        match self {
+            Self::Job(delivery) => &delivery.entry,
+            Self::Undecodable(undecodable) => &undecodable.entry,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why the queue could not do what it was asked.
+
+use crate::step::Disposition;
+
+/// Why the queue could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Redis is away, slow or refuses.
+    #[error("redis: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// Redis did not answer before the deadline.
+    #[error(
+        "redis at `{address}` did not answer within {waited_secs} s; is it running, and is REDIS_URL right?"
+    )]
+    Unreachable {
+        /// Host and port, without credentials.
+        address: String,
+        /// How long was tried.
+        waited_secs: u64,
+        /// What the last try met.
+        source: redis::RedisError,
+    },
+    /// Redis would throw work away when its memory is full.
+    #[error(
+        "redis evicts keys when it is full (maxmemory-policy is `{policy}`), which would lose work; \
+         set maxmemory-policy to noeviction"
+    )]
+    Evicts {
+        /// Its `maxmemory-policy`.
+        policy: String,
+    },
+    /// A value is larger than may be stored.
+    #[error("{what} has {bytes} bytes, more than the {limit} that are allowed")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// More items than one transaction may have.
+    #[error("{what}: {count} items, more than the {limit} that one transaction may have")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A dead letter that this release cannot read.
+    #[error("the dead letter of `{job}` cannot be read: {reason}")]
+    Letter {
+        /// Its job.
+        job: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl QueueError {
+    /// What becomes of the job that met this error: Redis away is a pause; a value that is too large stays so.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Redis(_) | Self::Unreachable { .. } | Self::Evicts { .. } => {
+                Disposition::Wait { after: None }
+            }
+            Self::TooLarge { .. } | Self::TooMany { .. } | Self::Letter { .. } => Disposition::Bury,
+        }
+    }
+
+    /// The stored and printed name of the error's class.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Redis(_) | Self::Unreachable { .. } => "redis",
+            Self::Evicts { .. } => "redis_evicts",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooMany { .. } => "too_many",
+            Self::Letter { .. } => "letter",
+        }
+    }
+}

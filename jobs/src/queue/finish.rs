@@ -1,0 +1,258 @@
+//! How a delivery ends: committed, delayed, buried or handed back.
+
+use std::time::Duration;
+
+use redis::ScriptInvocation;
+
+use super::{
+    Commit, DeadLetter, Delivery, End, Queue, QueueError,
+    claim::millis,
+    connection::is_group_missing,
+    entry::{Entry, Undecodable},
+    keys::{GROUP, delayed_member, number},
+    limits::{FINISHED_KEPT_SECS, ITEMS_MAX, check_size},
+};
+use crate::ports::{RecentList, memory::RECENT_MAX};
+
+/// The most deliveries that one call commits.
+pub const COMMITS_MAX: usize = 100;
+/// The longest error chain that a dead letter keeps, in bytes for each error.
+const CHAIN_BYTES_MAX: usize = 8 * 1024;
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// It is stored.
+    Stored,
+    /// The job had been committed before: by this worker, whose reply was lost, or by another.
+    Already,
+    /// The entry is not pending any more and the job has no commit: somebody else decided about it.
+    Late,
+}
+
+impl Queue {
+    /// Finishes one delivery: acknowledges it and stores everything it produced, or changes nothing.
+    ///
+    /// # Errors
+    /// When Redis is away, or something is larger than may be stored.
+    pub async fn commit(&self, delivery: &Delivery, commit: &Commit) -> Result<Committed, QueueError> {
+        let results = self.commit_all(&[(delivery, commit)]).await?;
+        Ok(results.first().copied().unwrap_or(Committed::Late))
+    }
+
+    /// Finishes deliveries, at most [`COMMITS_MAX`], in one transaction; each stands or falls by itself. Safe
+    /// to repeat when the reply was lost.
+    ///
+    /// # Errors
+    /// When Redis is away, or something is larger than may be stored; nothing is stored in the latter case.
+    pub async fn commit_all(&self, commits: &[(&Delivery, &Commit)]) -> Result<Vec<Committed>, QueueError> {
+        if commits.is_empty() {
+            return Ok(Vec::new());
+        }
+        if commits.len() > COMMITS_MAX {
+            return Err(QueueError::TooMany { what: "commits", count: commits.len(), limit: COMMITS_MAX });
+        }
+        let keys = self.keys();
+        let mut call = self.scripts().commit.key(keys.counters());
+        call.key(keys.open()).key(keys.ready()).key(keys.ready_bodies());
+        call.key(keys.recent(RecentList::Objects)).key(keys.recent(RecentList::Questions));
+        call.key(&keys.streams()[..]);
+        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(FINISHED_KEPT_SECS);
+        for (delivery, commit) in commits {
+            check(commit)?;
+            call.key(keys.record(delivery.pair)).key(keys.journal(delivery.pair));
+            add_commit(&mut call, delivery, commit);
+        }
+        let results: Vec<i64> = call.invoke_async(&mut self.connection()).await?;
+        Ok(results
+            .into_iter()
+            .map(|result| match result {
+                1 => Committed::Stored,
+                2 => Committed::Already,
+                _ => Committed::Late,
+            })
+            .collect())
+    }
+
+    /// Runs the job again after `delay`; uses one attempt. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn retry(
+        &self,
+        delivery: &Delivery,
+        consumer: &str,
+        delay: Duration,
+    ) -> Result<bool, QueueError> {
+        let entry = Entry { attempts: delivery.attempts.saturating_add(1), ..Entry::of(delivery) };
+        self.delay(delivery, consumer, &entry, delay, "retried").await
+    }
+
+    /// Runs the job again after `delay`; uses no attempt. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn wait(
+        &self,
+        delivery: &Delivery,
+        consumer: &str,
+        delay: Duration,
+    ) -> Result<bool, QueueError> {
+        self.delay(delivery, consumer, &Entry::of(delivery), delay, "waited").await
+    }
+
+    async fn delay(
+        &self,
+        delivery: &Delivery,
+        consumer: &str,
+        entry: &Entry,
+        delay: Duration,
+        counter: &str,
+    ) -> Result<bool, QueueError> {
+        let (keys, step) = (self.keys(), delivery.step);
+        let mut call = self.scripts().delay.key(keys.stream(step));
+        call.key(keys.delayed()).key(keys.delayed_entries(step)).key(keys.counters());
+        call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(delayed_member(step, delivery.job.as_str()));
+        call.arg(entry.to_json()).arg(millis(delay)).arg(counter);
+        self.owned(&call).await
+    }
+
+    /// Makes the job a dead letter of this class with this error chain, outermost first. `attempts` counts the
+    /// run that ends here if it ended with an error. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn bury(
+        &self,
+        delivery: &Delivery,
+        consumer: &str,
+        attempts: u32,
+        class: &str,
+        chain: &[String],
+    ) -> Result<bool, QueueError> {
+        let letter = DeadLetter {
+            job: delivery.job.as_str().to_owned(),
+            pair: Some(delivery.pair),
+            step: delivery.step,
+            envelope: delivery.envelope.clone(),
+            attempts,
+            crashes: delivery.crashes,
+            class: class.to_owned(),
+            chain: chain.iter().map(|error| cut(error)).collect(),
+            at_ms: 0,
+        };
+        self.bury_letter(&delivery.entry, consumer, &letter, "buried").await
+    }
+
+    /// Sets an entry aside that is no job, with its bytes. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn set_aside(&self, entry: &Undecodable, consumer: &str) -> Result<bool, QueueError> {
+        let Undecodable { step, entry, fields, reason } = entry;
+        let letter = DeadLetter {
+            job: format!("{step}@{entry}"),
+            pair: None,
+            step: *step,
+            envelope: super::dead::to_hex(fields),
+            attempts: 0,
+            crashes: 0,
+            class: super::dead::UNDECODABLE.to_owned(),
+            chain: vec![format!("undecodable entry: {reason}")],
+            at_ms: 0,
+        };
+        self.bury_letter(entry, consumer, &letter, "set_aside").await
+    }
+
+    async fn bury_letter(
+        &self,
+        entry: &str,
+        consumer: &str,
+        letter: &DeadLetter,
+        counter: &str,
+    ) -> Result<bool, QueueError> {
+        let keys = self.keys();
+        // Plain data always serializes.
+        let json = serde_json::to_string(letter).unwrap_or_default();
+        let mut call = self.scripts().bury.key(keys.stream(letter.step));
+        call.key(keys.dead()).key(keys.dead_letters()).key(keys.counters());
+        call.arg(GROUP).arg(consumer).arg(entry).arg(&letter.job).arg(json).arg(counter);
+        self.owned(&call).await
+    }
+
+    /// Hands the job back for another worker, with nothing counted. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn release(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
+        let keys = self.keys();
+        let mut call = self.scripts().release.key(keys.stream(delivery.step));
+        call.key(keys.counters()).arg(GROUP).arg(consumer).arg(&delivery.entry);
+        call.arg(Entry::of(delivery).to_json());
+        self.owned(&call).await
+    }
+
+    /// Calls a script that only the owner of a lease may call. Without a group nobody owns anything.
+    async fn owned(&self, call: &ScriptInvocation<'_>) -> Result<bool, QueueError> {
+        match call.invoke_async::<i64>(&mut self.connection()).await {
+            Ok(done) => Ok(done == 1),
+            Err(error) if is_group_missing(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn check(commit: &Commit) -> Result<(), QueueError> {
+    check_size("record", commit.record.len())?;
+    for (name, value) in &commit.fields {
+        check_size(name, value.len())?;
+    }
+    if let Some(End::Ready { body }) = &commit.end {
+        check_size("body", body.len())?;
+    }
+    for (what, count) in [
+        ("fields of a commit", commit.fields.len()),
+        ("next jobs of a commit", commit.next.len()),
+        ("memories of a commit", commit.remember.len()),
+        ("counters of a commit", commit.counters.len()),
+    ] {
+        if count > ITEMS_MAX {
+            return Err(QueueError::TooMany { what, count, limit: ITEMS_MAX });
+        }
+    }
+    Ok(())
+}
+
+fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Commit) {
+    call.arg(number(delivery.step)).arg(&delivery.entry).arg(delivery.job.as_str());
+    call.arg(delivery.pair.to_string()).arg(&commit.record);
+    call.arg(commit.fields.len());
+    for (name, value) in &commit.fields {
+        call.arg(name).arg(value);
+    }
+    call.arg(commit.next.len());
+    for job in &commit.next {
+        call.arg(number(job.step)).arg(Entry::fresh(job).to_json());
+    }
+    match &commit.end {
+        None => call.arg("").arg(""),
+        Some(End::Ready { body }) => call.arg("ready").arg(body),
+        Some(End::Rejected { reason }) => call.arg("rejected").arg(reason),
+    };
+    call.arg(commit.remember.len());
+    for (list, text) in &commit.remember {
+        let key = match list {
+            RecentList::Objects => 5,
+            RecentList::Questions => 6,
+        };
+        call.arg(key).arg(text);
+    }
+    call.arg(commit.counters.len());
+    for (name, by) in &commit.counters {
+        call.arg(name).arg(by);
+    }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(CHAIN_BYTES_MAX)].to_owned()
+}

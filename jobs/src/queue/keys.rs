@@ -1,0 +1,114 @@
+//! Every key that the queue uses, spelled once.
+//!
+//! All keys of a shard share one hash tag, so every script stays within one slot of a Redis Cluster. There is
+//! one shard today; more of them are more values of [`Keys`], chosen by pair.
+
+use crate::{job::Step, pair::PairId, ports::RecentList};
+
+/// The consumer group of every step's stream.
+pub(super) const GROUP: &str = "workers";
+/// The only field of a stream entry: the job as JSON.
+pub(super) const JOB_FIELD: &str = "job";
+/// What the fields of a pair's record that hold what its finished jobs did begin with; the job's id follows.
+pub const DONE_PREFIX: &str = "done:";
+/// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
+pub const STATE_FIELD: &str = "state";
+
+/// The keys of one shard.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    tag: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str, shard: u32) -> Self {
+        Self { tag: format!("{{{prefix}:{shard}}}") }
+    }
+
+    /// Stream of a step's jobs.
+    pub(super) fn stream(&self, step: Step) -> String {
+        self.key(&format!("stream:{step}"))
+    }
+
+    /// The streams of all steps, in their order.
+    pub(super) fn streams(&self) -> [String; 6] {
+        Step::ALL.map(|step| self.stream(step))
+    }
+
+    /// Sorted set of delayed jobs, `<number of the step>:<job>`, by the millisecond they are due.
+    pub(super) fn delayed(&self) -> String {
+        self.key("delayed")
+    }
+
+    /// Hash of a step's delayed entries by that same member.
+    pub(super) fn delayed_entries(&self, step: Step) -> String {
+        self.key(&format!("delayed:{step}"))
+    }
+
+    /// Sorted set of dead jobs by the millisecond of their death.
+    pub(super) fn dead(&self) -> String {
+        self.key("dead")
+    }
+
+    /// Hash of dead letters by job.
+    pub(super) fn dead_letters(&self) -> String {
+        self.key("dead:letters")
+    }
+
+    /// Sorted set of the pairs under way by the millisecond of their start.
+    pub(super) fn open(&self) -> String {
+        self.key("open")
+    }
+
+    /// Hash of everything that a pair's finished steps stored.
+    pub(super) fn record(&self, pair: PairId) -> String {
+        self.key(&format!("pair:{pair}"))
+    }
+
+    /// Hash of the replies that a pair has paid for.
+    pub(super) fn journal(&self, pair: PairId) -> String {
+        self.key(&format!("pair:{pair}:journal"))
+    }
+
+    /// List of finished pairs, the next one first.
+    pub(super) fn ready(&self) -> String {
+        self.key("ready")
+    }
+
+    /// Hash of what consumers get, by pair.
+    pub(super) fn ready_bodies(&self) -> String {
+        self.key("ready:bodies")
+    }
+
+    /// Sorted set of the pairs being handed over by the millisecond at which that lapses.
+    pub(super) fn taken(&self) -> String {
+        self.key("taken")
+    }
+
+    /// List of what recent pairs used, the newest first.
+    pub(super) fn recent(&self, list: RecentList) -> String {
+        self.key(match list {
+            RecentList::Objects => "recent:objects",
+            RecentList::Questions => "recent:questions",
+        })
+    }
+
+    /// Hash of counters by name.
+    pub(super) fn counters(&self) -> String {
+        self.key("counters")
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.tag)
+    }
+}
+
+/// The number by which scripts know a step, 1 to 6.
+pub(super) fn number(step: Step) -> usize {
+    step as usize + 1
+}
+
+/// The member that stands for a delayed job.
+pub(super) fn delayed_member(step: Step, job: &str) -> String {
+    format!("{}:{job}", number(step))
+}

@@ -1,0 +1,25 @@
+//! What one call may carry.
+
+use super::QueueError;
+use crate::pair::BODY_BYTES_MAX;
+
+/// The most pairs, jobs or entries that one script handles.
+pub(super) const BATCH_MAX: usize = 500;
+/// The most fields, next jobs, memories or counters of one commit.
+pub(super) const ITEMS_MAX: usize = 100;
+/// How long the record and journal of a finished pair are kept.
+pub(super) const FINISHED_KEPT_SECS: u64 = 7 * 24 * 60 * 60;
+
+pub(super) fn check_size(what: &str, bytes: usize) -> Result<(), QueueError> {
+    if bytes > BODY_BYTES_MAX {
+        return Err(QueueError::TooLarge { what: format!("`{what}`"), bytes, limit: BODY_BYTES_MAX });
+    }
+    Ok(())
+}
+
+pub(super) fn check_count(what: &'static str, count: usize) -> Result<(), QueueError> {
+    if count > BATCH_MAX {
+        return Err(QueueError::TooMany { what, count, limit: BATCH_MAX });
+    }
+    Ok(())
+}

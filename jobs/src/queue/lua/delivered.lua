@@ -1,0 +1,19 @@
+--[[
+  A pair has been written out to its consumer: it is gone. If its lease has lapsed meanwhile, it is taken out
+  of the list again, where it is near the head.
+
+  KEYS[1] ready list                      KEYS[4] counters (hash)
+  KEYS[2] taken pairs (zset by lapse ms)  KEYS[5] record of the pair (hash)
+  KEYS[3] ready bodies (hash)
+  ARGV[1] pair id                         ARGV[2] seconds for which the record is kept
+
+  Returns   1  gone
+            0  it was gone already
+  Emits     counter delivered
+]]
+if redis.call('HDEL', KEYS[3], ARGV[1]) == 0 then return 0 end
+if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then redis.call('LREM', KEYS[1], 1, ARGV[1]) end
+redis.call('HSET', KEYS[5], 'state', 'delivered')
+redis.call('EXPIRE', KEYS[5], ARGV[2])
+redis.call('HINCRBY', KEYS[4], 'delivered', 1)
+return 1

@@ -1,0 +1,16 @@
+--[[
+  Put a dead letter back into its stream.
+
+  KEYS[1] dead jobs (zset)       KEYS[3] stream of the step
+  KEYS[2] dead letters (hash)    KEYS[4] counters (hash)
+  ARGV[1] job                    ARGV[2..] names and values of the entry's fields
+
+  Returns   1  put back
+            0  no such dead letter: never was, or put back by somebody else
+  Emits     counter replayed
+]]
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('XADD', KEYS[3], '*', unpack(ARGV, 2))
+redis.call('HINCRBY', KEYS[4], 'replayed', 1)
+return 1

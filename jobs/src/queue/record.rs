@@ -1,0 +1,61 @@
+//! What is stored about a pair, and what recent pairs used.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use redis::AsyncCommands as _;
+
+use super::{
+    Queue, QueueError,
+    limits::{FINISHED_KEPT_SECS, check_size},
+};
+use crate::{
+    pair::PairId,
+    ports::{Memory, MemoryError, RecentList},
+};
+
+impl Queue {
+    /// All fields of a pair's record; empty for a pair that is not known.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
+        Ok(self.connection().hgetall(self.keys().record(pair)).await?)
+    }
+
+    /// A reply that the pair has already paid for.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn journal_get(&self, pair: PairId, key: &str) -> Result<Option<Vec<u8>>, QueueError> {
+        Ok(self.connection().hget(self.keys().journal(pair), key).await?)
+    }
+
+    /// Stores a paid reply before it is used. The first reply under a key stays. A journal nobody adds to is
+    /// kept for seven days.
+    ///
+    /// # Errors
+    /// When Redis is away, or the reply has more than 2 MiB.
+    pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<(), QueueError> {
+        check_size("reply", reply.len())?;
+        let journal = self.keys().journal(pair);
+        redis::pipe()
+            .hset_nx(&journal, key, reply)
+            .ignore()
+            .expire(&journal, i64::try_from(FINISHED_KEPT_SECS).unwrap_or(i64::MAX))
+            .ignore()
+            .exec_async(&mut self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Memory for Queue {
+    async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError> {
+        self.connection()
+            .lrange(self.keys().recent(list), 0, -1)
+            .await
+            .map_err(|error| MemoryError(Box::new(error)))
+    }
+}

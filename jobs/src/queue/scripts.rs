@@ -1,0 +1,37 @@
+//! The transitions, one Lua file each.
+
+use redis::Script;
+
+/// Lets scripts that free memory run on a Redis that is full; without them it could never drain.
+const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
+
+macro_rules! scripts {
+    ($($name:ident),* $(,)?) => {
+        /// All scripts, ready to be called by their hash.
+        pub(super) struct Scripts {
+            $(pub(super) $name: Script,)*
+        }
+
+        impl Scripts {
+            /// `flags` says whether the server understands script flags, as Redis 7 does.
+            pub(super) fn new(flags: bool) -> Self {
+                Self { $($name: script(stringify!($name), include_str!(concat!("lua/", stringify!($name), ".lua")), flags),)* }
+            }
+
+            /// All of them, to load at once.
+            pub(super) fn all(&self) -> Vec<&Script> {
+                vec![$(&self.$name),*]
+            }
+        }
+    };
+}
+
+scripts!(
+    start, commit, delay, promote, bury, release, own, reclaim, renew, sweep, replay, discard, take,
+    delivered, put_back,
+);
+
+/// Admission is what must stop when memory runs out; everything else moves or frees what is there.
+fn script(name: &str, code: &str, flags: bool) -> Script {
+    if flags && name != "start" { Script::new(&format!("{ALLOW_OOM}{code}")) } else { Script::new(code) }
+}

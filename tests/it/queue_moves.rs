@@ -1,0 +1,495 @@
+//! Every move of a job, and every refusal.
+
+use std::time::Duration;
+
+use mondo_jobs::{
+    job::Step,
+    pair::BODY_BYTES_MAX,
+    ports::{Memory as _, RecentList},
+    queue::{Arrival, COMMITS_MAX, Commit, Committed, DeadFilter, End, Marks, QueueError},
+};
+use redis::AsyncCommands as _;
+
+use crate::support::queue::{TestQueue, job, new_pair, next_job};
+
+#[tokio::test]
+async fn a_pair_that_exists_is_not_started_again() {
+    let test = TestQueue::start().await;
+    let pair = new_pair();
+    test.queue.start(std::slice::from_ref(&pair)).await.unwrap();
+    test.queue.start(&[pair]).await.unwrap();
+    assert_eq!(test.step(Step::Objects).await, (1, 0, 0));
+    assert_eq!(test.queue.stats().await.unwrap().open, 1);
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_field_over_the_limit_is_refused_before_anything_is_stored() {
+    let test = TestQueue::start().await;
+    let mut pair = new_pair();
+    pair.fields.push(("page".to_owned(), vec![0; BODY_BYTES_MAX + 1]));
+    let refused = test.queue.start(&[pair]).await;
+    assert!(matches!(refused, Err(QueueError::TooLarge { .. })), "{refused:?}");
+    assert_eq!(test.queue.stats().await.unwrap().open, 0);
+}
+
+#[tokio::test]
+async fn refill_stays_between_its_marks_with_any_number_of_refillers() {
+    let test = TestQueue::start().await;
+    let marks = Marks { low: 5, high: 9 };
+    let refill = || async {
+        let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(20).collect();
+        test.queue.refill(marks, &pairs).await.unwrap()
+    };
+    let started = futures_util::future::join_all((0..8).map(|_| refill())).await;
+    assert_eq!(started.iter().sum::<u64>(), 9);
+    assert_eq!(test.queue.stats().await.unwrap().open, 9);
+    assert_eq!(refill().await, 0, "not below the low mark");
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn ready_and_taken_pairs_count_towards_the_marks() {
+    let test = TestQueue::start().await;
+    test.make_ready(b"1").await;
+    test.make_ready(b"2").await;
+    test.queue.take().await.unwrap().unwrap();
+    let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(20).collect();
+    assert_eq!(test.queue.refill(Marks { low: 3, high: 5 }, &pairs).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_commit_stores_everything_in_one_go() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let commit = Commit {
+        record: b"did it".to_vec(),
+        fields: vec![("head".to_owned(), b"new".to_vec()), ("more".to_owned(), vec![0, 255])],
+        next: vec![next_job(pair, Step::Question)],
+        end: None,
+        remember: vec![
+            (RecentList::Objects, "ball".to_owned()),
+            (RecentList::Objects, "kite".to_owned()),
+            (RecentList::Questions, "why".to_owned()),
+        ],
+        counters: vec![("llm_calls".to_owned(), 2), ("cost_micro_usd".to_owned(), 7)],
+    };
+    assert_eq!(test.queue.commit(&delivery, &commit).await.unwrap(), Committed::Stored);
+
+    let record = test.queue.record(pair).await.unwrap();
+    assert_eq!(record["head"], b"new");
+    assert_eq!(record["more"], [0, 255]);
+    assert_eq!(record["state"], b"open");
+    assert_eq!(record[&format!("done:{}", delivery.job)], b"did it");
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 0));
+    assert_eq!(test.step(Step::Question).await, (1, 0, 0));
+    assert_eq!(test.queue.recent(RecentList::Objects).await.unwrap(), ["kite", "ball"]);
+    assert_eq!(test.queue.recent(RecentList::Questions).await.unwrap(), ["why"]);
+    assert_eq!(test.counter("committed").await, 1);
+    assert_eq!(test.counter("llm_calls").await, 2);
+    assert_eq!(test.counter("cost_micro_usd").await, 7);
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_reply_was_lost_is_safe_to_repeat() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let commit = Commit {
+        next: vec![next_job(pair, Step::Question)],
+        counters: vec![("llm_calls".to_owned(), 2)],
+        ..Commit::default()
+    };
+    assert_eq!(test.queue.commit(&delivery, &commit).await.unwrap(), Committed::Stored);
+    assert_eq!(test.queue.commit(&delivery, &commit).await.unwrap(), Committed::Already);
+    assert_eq!(test.step(Step::Question).await, (1, 0, 0));
+    assert_eq!(test.counter("llm_calls").await, 2);
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_came_back_cannot_commit_twice() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let mut connection = test.redis.connection().await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let copy: Vec<(String, Vec<(String, String)>)> = redis::cmd("XRANGE")
+        .arg(&["{test:0}:stream:objects", "-", "+"])
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
+    test.queue.commit(&delivery, &commit).await.unwrap();
+
+    let () = connection.xadd("{test:0}:stream:objects", "*", &copy[0].1).await.unwrap();
+    let again = test.claim(Step::Objects, "two").await;
+    assert_eq!(again.job, delivery.job);
+    assert_eq!(test.queue.commit(&again, &commit).await.unwrap(), Committed::Already);
+    assert_eq!(test.step(Step::Question).await, (1, 0, 0));
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 0), "the entry is gone");
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn the_first_to_finish_wins_whoever_holds_the_lease() {
+    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let slow = test.claim(Step::Objects, "slow").await;
+    let quick = reclaim(&test, Step::Objects, "quick").await.remove(0);
+    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
+
+    assert_eq!(test.queue.commit(&slow, &commit).await.unwrap(), Committed::Stored);
+    assert_eq!(test.queue.commit(&quick, &commit).await.unwrap(), Committed::Already);
+    assert_eq!(test.step(Step::Question).await, (1, 0, 0));
+}
+
+#[tokio::test]
+async fn only_the_owner_may_retry_wait_bury_release_or_set_aside() {
+    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
+    test.pairs(1).await;
+    let late = test.claim(Step::Objects, "late").await;
+    reclaim(&test, Step::Objects, "owner").await;
+
+    let delay = Duration::from_secs(1);
+    assert!(!test.queue.retry(&late, "late", delay).await.unwrap());
+    assert!(!test.queue.wait(&late, "late", delay).await.unwrap());
+    assert!(!test.queue.bury(&late, "late", 1, "type", &[]).await.unwrap());
+    assert!(!test.queue.release(&late, "late").await.unwrap());
+    assert_eq!(test.step(Step::Objects).await, (0, 1, 0), "the owner's run is untouched");
+    assert_eq!(test.queue.stats().await.unwrap().dead, 0);
+}
+
+#[tokio::test]
+async fn a_commit_after_the_owner_decided_otherwise_is_late() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    test.queue.bury(&delivery, "one", 1, "type", &[]).await.unwrap();
+    assert_eq!(test.queue.commit(&delivery, &Commit::default()).await.unwrap(), Committed::Late);
+    let record = test.queue.record(delivery.pair).await.unwrap();
+    assert!(!record.keys().any(|field| field.starts_with("done:")), "{record:?}");
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_batch_commits_each_delivery_by_itself() {
+    let test = TestQueue::start().await;
+    test.pairs(COMMITS_MAX).await;
+    let deliveries = test.claims(Step::Objects, "one", COMMITS_MAX).await;
+    test.queue.bury(&deliveries[3], "one", 1, "type", &[]).await.unwrap();
+    let commits: Vec<Commit> = deliveries
+        .iter()
+        .map(|delivery| Commit {
+            fields: vec![("head".to_owned(), delivery.pair.to_string().into_bytes())],
+            next: vec![next_job(delivery.pair, Step::Question)],
+            counters: vec![("llm_calls".to_owned(), 1)],
+            ..Commit::default()
+        })
+        .collect();
+    let batch: Vec<_> = deliveries.iter().zip(&commits).collect();
+    let results = test.queue.commit_all(&batch).await.unwrap();
+
+    for (index, result) in results.iter().enumerate() {
+        assert_eq!(*result, if index == 3 { Committed::Late } else { Committed::Stored });
+    }
+    let stored = u64::try_from(COMMITS_MAX - 1).unwrap();
+    assert_eq!(test.step(Step::Question).await, (stored, 0, 0));
+    assert_eq!(test.counter("llm_calls").await, i64::try_from(stored).unwrap());
+    let record = test.queue.record(deliveries[7].pair).await.unwrap();
+    assert_eq!(record["head"], deliveries[7].pair.to_string().into_bytes());
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_commit_over_the_limit_is_refused() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let body = vec![b' '; BODY_BYTES_MAX + 1];
+    let commit = Commit { end: Some(End::Ready { body }), ..Commit::default() };
+    let refused = test.queue.commit(&delivery, &commit).await;
+    assert!(matches!(refused, Err(QueueError::TooLarge { .. })), "{refused:?}");
+    let fields = vec![("x".to_owned(), vec![]); 101];
+    let refused = test.queue.commit(&delivery, &Commit { fields, ..Commit::default() }).await;
+    assert!(matches!(refused, Err(QueueError::TooMany { .. })), "{refused:?}");
+    assert_eq!(test.step(Step::Objects).await, (0, 1, 0));
+}
+
+#[tokio::test]
+async fn a_rejected_pair_is_kept_with_its_reason_for_a_while() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    test.queue.journal_put(pair, "key", b"reply").await.unwrap();
+    let delivery = test.claim(Step::Objects, "one").await;
+    let end = Some(End::Rejected { reason: "too like another".to_owned() });
+    test.queue.commit(&delivery, &Commit { end, ..Commit::default() }).await.unwrap();
+
+    let record = test.queue.record(pair).await.unwrap();
+    assert_eq!(record["state"], b"rejected");
+    assert_eq!(record["reason"], b"too like another");
+    let mut connection = test.redis.connection().await;
+    for key in [format!("{{test:0}}:pair:{pair}"), format!("{{test:0}}:pair:{pair}:journal")] {
+        let seconds: i64 = connection.ttl(&key).await.unwrap();
+        assert!((600_000..=604_800).contains(&seconds), "{key} is kept for {seconds} s");
+    }
+    let stats = test.queue.stats().await.unwrap();
+    assert_eq!((stats.open, stats.ready, stats.counters["rejected"]), (0, 0, 1));
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_retry_uses_an_attempt_and_a_wait_does_not() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let first = test.claim(Step::Objects, "one").await;
+    assert!(test.queue.retry(&first, "one", Duration::ZERO).await.unwrap());
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 1));
+    test.healthy().await;
+    assert_eq!(test.queue.promote().await.unwrap().moved, 1);
+
+    let second = test.claim(Step::Objects, "one").await;
+    assert_eq!((&second.job, second.attempts), (&first.job, 1));
+    assert!(test.queue.wait(&second, "one", Duration::ZERO).await.unwrap());
+    assert_eq!(test.queue.promote().await.unwrap().moved, 1);
+    assert_eq!(test.claim(Step::Objects, "one").await.attempts, 1);
+    assert_eq!((test.counter("retried").await, test.counter("waited").await), (1, 1));
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_delayed_job_is_not_promoted_before_its_time() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    test.queue.wait(&delivery, "one", Duration::from_mins(1)).await.unwrap();
+    let promoted = test.queue.promote().await.unwrap();
+    assert_eq!(promoted.moved, 0);
+    let next_in = promoted.next_in.unwrap();
+    assert!(next_in > Duration::from_secs(30) && next_in <= Duration::from_mins(1), "{next_in:?}");
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 1));
+}
+
+#[tokio::test]
+async fn twenty_thousand_jobs_due_at_once_are_promoted_in_bounded_batches() {
+    let test = TestQueue::start().await;
+    let mut connection = test.redis.connection().await;
+    let mut pipe = redis::pipe();
+    for n in 0..20_000 {
+        let pair = new_pair();
+        let member = format!("1:{}", pair.first.id);
+        let entry = serde_json::json!({"id": pair.first.id, "pair": pair.id, "envelope": pair.first.envelope,
+            "attempts": 0, "crashes": 0});
+        pipe.hset("{test:0}:delayed:objects", &member, entry.to_string()).ignore();
+        pipe.zadd("{test:0}:delayed", &member, n).ignore();
+    }
+    pipe.exec_async(&mut connection).await.unwrap();
+
+    let mut batches = Vec::new();
+    loop {
+        let moved = test.queue.promote().await.unwrap().moved;
+        if moved == 0 {
+            break;
+        }
+        batches.push(moved);
+    }
+    assert_eq!(batches.iter().sum::<u64>(), 20_000);
+    assert!(batches.iter().all(|moved| *moved <= 500), "{batches:?}");
+    assert_eq!(test.step(Step::Objects).await, (20_000, 0, 0));
+}
+
+#[tokio::test]
+async fn a_delayed_member_that_nobody_can_read_does_not_stop_the_others() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    test.queue.wait(&delivery, "one", Duration::ZERO).await.unwrap();
+    let mut connection = test.redis.connection().await;
+    let () = connection.zadd("{test:0}:delayed", "nonsense", 1).await.unwrap();
+    let () = connection.zadd("{test:0}:delayed", "2:nothing", 2).await.unwrap();
+    test.queue.promote().await.unwrap();
+    assert_eq!(test.step(Step::Objects).await, (1, 0, 0));
+    assert_eq!(connection.zcard::<_, u64>("{test:0}:delayed").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_dead_letter_says_why_and_comes_back_fresh() {
+    let test = TestQueue::start().await;
+    test.pairs(2).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let chain = ["no answer".to_owned(), "connection refused".to_owned()];
+    assert!(test.queue.bury(&delivery, "one", 5, "unavailable", &chain).await.unwrap());
+    let other = test.claim(Step::Objects, "one").await;
+    assert!(test.queue.bury(&other, "one", 1, "refused", &chain).await.unwrap());
+    test.healthy().await;
+
+    let filter = DeadFilter { class: Some("unavailable".to_owned()), ..DeadFilter::default() };
+    let letters = test.queue.dead(&filter, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0];
+    assert_eq!((letter.job.as_str(), letter.attempts), (delivery.job.as_str(), 5));
+    assert_eq!(letter.chain, chain);
+    assert!(letter.at_ms > 1_600_000_000_000, "{}", letter.at_ms);
+    assert_eq!(test.queue.dead(&DeadFilter::default(), 10).await.unwrap().len(), 2);
+    assert_eq!(test.queue.dead(&DeadFilter::default(), 1).await.unwrap()[0].job, letter.job, "oldest first");
+
+    assert!(test.queue.replay(&letter.job).await.unwrap());
+    assert!(!test.queue.replay(&letter.job).await.unwrap(), "it is not dead any more");
+    let again = test.claim(Step::Objects, "one").await;
+    assert_eq!((again.job, again.attempts, again.crashes), (delivery.job, 0, 0));
+    assert_eq!(test.counter("replayed").await, 1);
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_given_up_frees_its_pairs_place() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let delivery = test.claim(Step::Objects, "one").await;
+    test.queue.bury(&delivery, "one", 5, "refused", &["no".to_owned()]).await.unwrap();
+    assert!(test.queue.discard(delivery.job.as_str()).await.unwrap());
+    assert!(!test.queue.discard(delivery.job.as_str()).await.unwrap());
+    let stats = test.queue.stats().await.unwrap();
+    assert_eq!((stats.open, stats.dead), (0, 0));
+    assert_eq!(test.queue.record(pair).await.unwrap()["state"], b"rejected");
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_released_job_goes_to_the_next_worker_with_nothing_counted() {
+    let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "one").await;
+    assert!(test.queue.release(&delivery, "one").await.unwrap());
+    let again = test.claim(Step::Objects, "two").await;
+    assert_eq!((again.job, again.attempts, again.crashes), (delivery.job, 0, 0));
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn an_undecodable_entry_is_set_aside_with_its_bytes_and_can_be_replayed() {
+    let test = TestQueue::start().await;
+    let mut connection = test.redis.connection().await;
+    let fields: [(&str, &[u8]); 2] = [("job", b"\xff{not json"), ("x", b"")];
+    let () = connection.xadd("{test:0}:stream:objects", "*", &fields).await.unwrap();
+    test.pairs(1).await;
+
+    let mut reader = test.reader(Step::Objects, "one").await;
+    let mut arrivals = reader.read(10, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(arrivals.len(), 2);
+    job(arrivals.pop().unwrap());
+    let Some(Arrival::Undecodable(entry)) = arrivals.pop() else { panic!("the first is no job") };
+    assert!(!test.queue.set_aside(&entry, "two").await.unwrap(), "not the owner");
+    assert!(test.queue.set_aside(&entry, "one").await.unwrap());
+    test.healthy().await;
+
+    let letter = test.queue.dead(&DeadFilter::default(), 1).await.unwrap().remove(0);
+    assert_eq!(letter.class, "undecodable");
+    assert_eq!(letter.envelope, "6a6f62 ff7b6e6f74206a736f6e 78 ");
+    assert!(test.queue.replay(&letter.job).await.unwrap());
+    let arrivals = reader.read(10, Duration::from_millis(100)).await.unwrap();
+    let [Arrival::Undecodable(again)] = &arrivals[..] else { panic!("{arrivals:?}") };
+    assert_eq!(again.fields, entry.fields);
+}
+
+#[tokio::test]
+async fn a_lapsed_lease_is_taken_over_and_counted_as_a_crash() {
+    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
+    test.pairs(3).await;
+    test.claims(Step::Objects, "gone", 3).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(test.queue.lapsed(&Step::ALL).await.unwrap(), [true, false, false, false, false, false]);
+
+    let first = reclaim(&test, Step::Objects, "second").await;
+    assert_eq!(first.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [1, 1, 1]);
+    let second = reclaim(&test, Step::Objects, "third").await;
+    assert_eq!(second.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [2, 2, 2]);
+
+    assert!(test.queue.retry(&second[0], "third", Duration::ZERO).await.unwrap());
+    test.queue.promote().await.unwrap();
+    let retried = test.claim(Step::Objects, "third").await;
+    assert_eq!((retried.attempts, retried.crashes), (1, 2), "a retry keeps the crashes");
+}
+
+#[tokio::test]
+async fn a_renewed_lease_does_not_lapse_and_a_lost_one_is_told() {
+    let test = TestQueue::with_lease(Duration::from_secs(1)).await;
+    test.pairs(2).await;
+    let deliveries = test.claims(Step::Objects, "one", 2).await;
+    let entries: Vec<String> = deliveries.iter().map(|delivery| delivery.entry.clone()).collect();
+    // Renewed for longer than the lease, nothing lapses.
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(test.queue.renew(Step::Objects, "one", &entries).await.unwrap(), Vec::<String>::new());
+    }
+    assert!(!test.queue.lapsed(&[Step::Objects]).await.unwrap()[0]);
+    assert_eq!(test.queue.renew(Step::Objects, "two", &entries).await.unwrap(), entries, "not a stranger's");
+
+    let mut connection = test.redis.connection().await;
+    let _: redis::Value = redis::cmd("XCLAIM")
+        .arg(&["{test:0}:stream:objects", "workers", "two", "0", &entries[0]])
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(test.queue.renew(Step::Objects, "one", &entries).await.unwrap(), entries[..1]);
+}
+
+#[tokio::test]
+async fn what_a_lost_reply_delivered_is_found_again_without_a_crash() {
+    let test = TestQueue::start().await;
+    test.pairs(3).await;
+    let lost = test.claims(Step::Objects, "one", 2).await;
+    let mut reader = test.reader(Step::Objects, "one").await;
+    for _ in 0..2 {
+        let own: Vec<_> = reader.own(None).await.unwrap().into_iter().map(job).collect();
+        assert_eq!(own, lost, "as often as it is asked");
+    }
+    let rest = reader.own(Some(&lost[0].entry)).await.unwrap();
+    assert_eq!(rest.into_iter().map(job).collect::<Vec<_>>(), lost[1..]);
+}
+
+#[tokio::test]
+async fn only_consumers_that_own_nothing_are_swept() {
+    let test = TestQueue::start().await;
+    test.pairs(2).await;
+    test.claim(Step::Objects, "owner").await;
+    let delivery = test.claim(Step::Objects, "idle").await;
+    test.queue.commit(&delivery, &Commit::default()).await.unwrap();
+    assert_eq!(test.queue.sweep().await.unwrap(), 0, "not silent for long enough");
+    assert_eq!(test.queue.sweep_silent(Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(test.step(Step::Objects).await, (0, 1, 0), "the owner still owns it");
+}
+
+#[tokio::test]
+async fn the_first_journal_entry_under_a_key_stays() {
+    let test = TestQueue::start().await;
+    let pair = new_pair().id;
+    assert_eq!(test.queue.journal_get(pair, "key").await.unwrap(), None);
+    test.queue.journal_put(pair, "key", b"first").await.unwrap();
+    test.queue.journal_put(pair, "key", b"second").await.unwrap();
+    assert_eq!(test.queue.journal_get(pair, "key").await.unwrap().unwrap(), b"first");
+    let refused = test.queue.journal_put(pair, "big", &vec![0; BODY_BYTES_MAX + 1]).await;
+    assert!(matches!(refused, Err(QueueError::TooLarge { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_recent_list_keeps_the_newest_two_hundred() {
+    let test = TestQueue::start().await;
+    test.pairs(3).await;
+    for (round, delivery) in test.claims(Step::Objects, "one", 3).await.iter().enumerate() {
+        let remember = (0..90).map(|n| (RecentList::Objects, format!("{round}-{n}"))).collect();
+        test.queue.commit(delivery, &Commit { remember, ..Commit::default() }).await.unwrap();
+    }
+    let recent = test.queue.recent(RecentList::Objects).await.unwrap();
+    assert_eq!((recent.len(), recent[0].as_str()), (200, "2-89"));
+}
+
+/// Takes over everything of a step whose lease of a millisecond has lapsed.
+async fn reclaim(test: &TestQueue, step: Step, consumer: &str) -> Vec<mondo_jobs::queue::Delivery> {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut reader = test.reader(step, consumer).await;
+    let (cursor, found) = reader.reclaim("0-0", 100).await.unwrap();
+    assert_eq!(cursor, "0-0");
+    found.into_iter().map(job).collect()
+}

@@ -1,0 +1,108 @@
+//! A queue on a real Redis, and jobs to put into it.
+
+use std::time::Duration;
+
+use mondo_jobs::{
+    job::{Job, Step},
+    pair::PairId,
+    queue::{Arrival, Commit, Delivery, End, NewJob, NewPair, Queue, QueueConfig, Reader},
+};
+use secrecy::SecretString;
+
+use super::redis::TestRedis;
+
+/// Long enough that no lease lapses by itself while a test runs.
+pub(crate) const LONG_LEASE: Duration = Duration::from_mins(10);
+
+pub(crate) struct TestQueue {
+    pub(crate) redis: TestRedis,
+    pub(crate) queue: Queue,
+}
+
+impl TestQueue {
+    pub(crate) async fn start() -> Self {
+        Self::with_lease(LONG_LEASE).await
+    }
+
+    pub(crate) async fn with_lease(lease: Duration) -> Self {
+        let redis = TestRedis::start().await;
+        let queue = connect(redis.url(), lease).await;
+        Self { redis, queue }
+    }
+
+    /// Starts that many pairs.
+    pub(crate) async fn pairs(&self, count: usize) -> Vec<NewPair> {
+        let pairs: Vec<NewPair> = std::iter::repeat_with(new_pair).take(count).collect();
+        for chunk in pairs.chunks(500) {
+            self.queue.start(chunk).await.unwrap();
+        }
+        pairs
+    }
+
+    /// The next job of a step, claimed by this consumer.
+    pub(crate) async fn claim(&self, step: Step, consumer: &str) -> Delivery {
+        let found = self.claims(step, consumer, 1).await;
+        found.into_iter().next().expect("a job in the stream")
+    }
+
+    pub(crate) async fn claims(&self, step: Step, consumer: &str, count: usize) -> Vec<Delivery> {
+        let mut reader = self.reader(step, consumer).await;
+        let arrivals = reader.read(count, Duration::from_millis(100)).await.unwrap();
+        arrivals.into_iter().map(job).collect()
+    }
+
+    pub(crate) async fn reader(&self, step: Step, consumer: &str) -> Reader {
+        Reader::connect(&self.queue, step, consumer, Duration::from_secs(5)).await.unwrap()
+    }
+
+    /// Makes one pair ready.
+    pub(crate) async fn make_ready(&self, body: &[u8]) -> PairId {
+        let pair = self.pairs(1).await.remove(0).id;
+        let delivery = self.claim(Step::Objects, "maker").await;
+        let end = Some(End::Ready { body: body.to_vec() });
+        self.queue.commit(&delivery, &Commit { end, ..Commit::default() }).await.unwrap();
+        pair
+    }
+
+    /// Waiting, running, delayed.
+    pub(crate) async fn step(&self, step: Step) -> (u64, u64, u64) {
+        let stats = self.queue.stats().await.unwrap();
+        let found = stats.steps.iter().find(|stats| stats.step == step).unwrap();
+        (found.waiting, found.running, found.delayed)
+    }
+
+    pub(crate) async fn counter(&self, name: &str) -> i64 {
+        self.queue.stats().await.unwrap().counters.get(name).copied().unwrap_or(0)
+    }
+
+    pub(crate) async fn healthy(&self) {
+        assert_eq!(self.queue.doctor().await.unwrap(), []);
+    }
+}
+
+pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
+    let config =
+        QueueConfig { url, prefix: "test".to_owned(), lease, connect_time_max: Duration::from_secs(30) };
+    Queue::connect(config).await.unwrap()
+}
+
+pub(crate) fn new_pair() -> NewPair {
+    let id = PairId::fresh();
+    NewPair { id, fields: vec![("head".to_owned(), b"{}".to_vec())], first: new_job(&Job::first(id)) }
+}
+
+pub(crate) fn new_job(job: &Job) -> NewJob {
+    NewJob { id: job.id(), pair: job.pair, step: job.step, envelope: job.envelope() }
+}
+
+/// The job of a step that makes the question.
+pub(crate) fn next_job(pair: PairId, step: Step) -> NewJob {
+    new_job(&Job { pair, step, candidate: None, round: 0 })
+}
+
+pub(crate) fn job(arrival: Arrival) -> Delivery {
+    match arrival {
+        Arrival::Job(delivery) => delivery,
+        Arrival::Undecodable(entry) => panic!("not a job: {entry:?}"),
+    }
+}
