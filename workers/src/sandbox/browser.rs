@@ -1,0 +1,107 @@
+//! One running browser: its connection and the process or container behind it.
+
+use std::time::Duration;
+
+use chromiumoxide::cdp::browser_protocol::browser::GetVersionParams;
+use mondo_jobs::ports::SandboxError;
+use tokio_util::task::TaskTracker;
+
+use super::cdp::Cdp;
+
+/// Where Debian's package `chromium-headless-shell` puts the browser, in the image as on the host.
+pub(super) const BROWSER_PATH: &str = "/usr/lib/chromium/chromium-headless-shell";
+
+/// How long a browser may take to start. On a busy machine two seconds have been seen.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// How long the tasks of a killed browser may take to see its end.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// The browser's own settings. The second block makes frames come only when the driver asks for them.
+const FLAGS: [&str; 24] = [
+    "--remote-debugging-pipe",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--mute-audio",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-breakpad",
+    "--metrics-recording-only",
+    "--force-color-profile=srgb",
+    "'--js-flags=--max-old-space-size=512 --random-seed=1'",
+    "--enable-begin-frame-control",
+    "--run-all-compositor-stages-before-draw",
+    "--disable-threaded-animation",
+    "--disable-threaded-scrolling",
+    "--disable-checker-imaging",
+    "--disable-new-content-rendering-timeout",
+    "--disable-image-animation-resync",
+    "--user-data-dir=/tmp/profile",
+    "about:blank",
+];
+
+/// The shell command that becomes the browser. It speaks on file descriptors 3 and 4, which are made of the
+/// standard input and output; what it logs goes to standard error.
+pub(super) fn command_line() -> String {
+    format!("exec {BROWSER_PATH} {} 3<&0 4>&1 1>&2 </dev/null", FLAGS.join(" "))
+}
+
+/// What keeps the browser alive.
+pub(super) enum Host {
+    /// A process of ours.
+    Process(Box<tokio::process::Child>),
+    /// A container.
+    Container {
+        /// The daemon it runs under.
+        docker: bollard::Docker,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One running browser. Dropping it ends it, because its pipe closes; [`Browser::kill`] also waits for the end.
+pub(super) struct Browser {
+    pub(super) cdp: Cdp,
+    host: Host,
+    tasks: TaskTracker,
+}
+
+impl Browser {
+    pub(super) fn new(cdp: Cdp, host: Host, tasks: TaskTracker) -> Self {
+        Self { cdp, host, tasks }
+    }
+
+    /// Waits until the browser answers.
+    pub(super) async fn ready(&self) -> Result<(), String> {
+        let answer = self.cdp.call(None, &GetVersionParams::default(), START_MAX).await;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Ends the browser at once and waits until it is gone.
+    pub(super) async fn kill(self) {
+        let Self { cdp, host, tasks } = self;
+        drop(cdp);
+        match host {
+            Host::Process(mut child) => {
+                if let Err(error) = child.kill().await {
+                    tracing::warn!(%error, "cannot kill a browser");
+                }
+            }
+            Host::Container { docker, name } => super::docker::remove(&docker, &name).await,
+        }
+        tasks.close();
+        if tokio::time::timeout(END_MAX, tasks.wait()).await.is_err() {
+            tracing::warn!("the pipes of a killed browser stay open");
+        }
+    }
+}
+
+/// The error of a browser that did what it should not.
+pub(super) fn failed(doing: &str, message: impl ToString) -> SandboxError {
+    SandboxError::Browser { doing: doing.to_owned(), message: message.to_string() }
+}

@@ -1,0 +1,201 @@
+//! Decides what an event of the browser means for the page: which class of finding, and whether it blocks.
+
+use mondo_jobs::finding::FindingClass;
+use serde::Deserialize;
+
+use super::{
+    events::{ConsoleCalled, DialogOpening, ExceptionDetails, Frame, LogEntry, RequestPaused, StackTrace},
+    findings::{Observation, Place},
+    page::PAGE_URL,
+};
+
+/// An exception that nobody caught.
+pub(super) fn exception(details: &ExceptionDetails) -> Observation {
+    let text = details.exception.as_ref().map_or_else(|| details.text.clone(), |thrown| thrown.text());
+    let own = details.url.as_deref() == Some(PAGE_URL);
+    let direct = Place::from_zero_based(details.line_number, details.column_number).filter(|_| own);
+    let place = direct.or_else(|| in_page(details.stack_trace.as_ref()));
+    error(&text, details.text.contains("(in promise)"), place)
+}
+
+fn error(text: &str, rejected: bool, place: Option<Place>) -> Observation {
+    let message = text.split("\n    at ").next().unwrap_or(text);
+    // With a stack it was thrown by running code: `JSON.parse`, `new Function`.
+    let thrown = text.contains("\n    at ");
+    let class = if rejected {
+        FindingClass::Rejection
+    } else if message.starts_with("SyntaxError") && !thrown {
+        FindingClass::Syntax
+    } else if message.starts_with("TypeError") {
+        FindingClass::Type
+    } else if message.starts_with("ReferenceError") {
+        FindingClass::Reference
+    } else {
+        FindingClass::Exception
+    };
+    Observation::blocking(class, message, place)
+}
+
+/// What `init.js` sends: kind, text, file, line and column from 1 (0 for nowhere).
+#[derive(Deserialize)]
+struct Announced(String, String, String, i64, i64);
+
+/// An error that the page's listeners were told of.
+pub(super) fn announced(payload: &str) -> Option<Observation> {
+    let Announced(kind, text, file, line, column) = serde_json::from_str(payload).ok()?;
+    let rejected = kind == "rejection";
+    let direct = Place::from_zero_based(line - 1, column - 1).filter(|_| file == PAGE_URL);
+    let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
+    Some(error(text, rejected, direct.or_else(|| in_stack(text))))
+}
+
+/// The first place in a stack's text that is in the page: `…https://sandbox.invalid/:12:5…`.
+fn in_stack(text: &str) -> Option<Place> {
+    let (_, rest) = text.split_once(&format!("{PAGE_URL}:"))?;
+    let mut numbers = rest.split(|symbol: char| !symbol.is_ascii_digit());
+    let line = numbers.next()?.parse().ok()?;
+    let column = numbers.next()?.parse().ok()?;
+    Some(Place { line, column })
+}
+
+/// A message on the page's console, where it matters. A page that reports an error by itself has failed in its
+/// own eyes, most often in a `catch` that hides the exception, so it blocks like the exception.
+pub(super) fn console(called: &ConsoleCalled) -> Option<Observation> {
+    let prefix = match called.r#type.as_str() {
+        "error" => "",
+        "assert" => "assertion failed: ",
+        _ => return None,
+    };
+    let words: Vec<_> = called.args.iter().map(|argument| first_line(&argument.text())).collect();
+    let message = format!("{prefix}{}", words.join(" "));
+    Some(Observation::blocking(FindingClass::Console, &message, in_page(called.stack_trace.as_ref())))
+}
+
+fn first_line(text: &str) -> String {
+    text.split("\n    at ").next().unwrap_or(text).to_owned()
+}
+
+/// A line that the browser itself wrote to the log.
+pub(super) fn log(entry: &LogEntry, source: &str) -> Option<Observation> {
+    let direct = entry
+        .line_number
+        .filter(|_| entry.url.as_deref() == Some(PAGE_URL))
+        .and_then(|line| Place::from_zero_based(line, 0));
+    let place = in_page(entry.stack_trace.as_ref()).or(direct);
+    if entry.text.starts_with("WebSocket connection to") {
+        let url = entry.text.split('\'').nth(1).unwrap_or_default();
+        let message = format!("WebSocket {url} is not part of the page; blocked");
+        return Some(Observation::blocking(
+            FindingClass::External,
+            &message,
+            place.or_else(|| find(source, url)),
+        ));
+    }
+    if let Some(call) = entry.text.strip_prefix("Ignored call to '") {
+        let name = call.split('\'').next().unwrap_or_default();
+        let message = format!("{name} shows nothing: a sandboxed page may not open dialogs");
+        return Some(Observation::blocking(FindingClass::Dialog, &message, place));
+    }
+    let blocked_by_sandbox =
+        ["Blocked form submission", "Blocked opening", "Unsafe attempt to initiate navigation"];
+    if blocked_by_sandbox.iter().any(|start| entry.text.starts_with(start)) {
+        return Some(Observation::advice(FindingClass::Navigation, &entry.text, place));
+    }
+    // What failed on the network is reported from the request itself; a worker's errors come from its session.
+    let told_elsewhere = matches!(entry.source.as_str(), "network" | "worker");
+    (entry.level == "error" && !told_elsewhere)
+        .then(|| Observation::advice(FindingClass::Browser, &entry.text, place))
+}
+
+/// A dialog that the browser would open.
+pub(super) fn dialog(dialog: &DialogOpening) -> Observation {
+    let message = format!("{}(\"{}\") shows nothing to the consumer's page", dialog.r#type, dialog.message);
+    Observation::blocking(FindingClass::Dialog, &message, None)
+}
+
+/// A request for something that is not in the page; `source` is searched for where it was asked.
+pub(super) fn request(request: &RequestPaused, source: &str) -> Option<Observation> {
+    let url = request.request.url.as_str();
+    if url.ends_with("/favicon.ico") {
+        return None;
+    }
+    let kind = request.resource_type.to_ascii_lowercase();
+    let relative = url.strip_prefix(PAGE_URL);
+    let place = find(source, relative.unwrap_or(url));
+    let (class, message) = match relative {
+        Some(path) => (FindingClass::Resource, format!("{kind} `{path}` is not part of the page")),
+        None => (FindingClass::External, format!("{kind} {url} is on another host; blocked")),
+    };
+    let needed = !matches!(
+        request.resource_type.as_str(),
+        "Font" | "Media" | "TextTrack" | "Prefetch" | "Manifest" | "Ping" | "CSPViolationReport"
+    );
+    Some(if needed {
+        Observation::blocking(class, &message, place)
+    } else {
+        Observation::advice(class, &message, place)
+    })
+}
+
+/// The page goes somewhere else.
+pub(super) fn navigation(url: &str, source: &str) -> Observation {
+    let place = find(source, url.strip_prefix(PAGE_URL).unwrap_or(url));
+    Observation::advice(FindingClass::Navigation, &format!("the page tried to go to {url}"), place)
+}
+
+/// The first place of a text in the source.
+fn find(source: &str, text: &str) -> Option<Place> {
+    if text.len() < 3 {
+        return None;
+    }
+    let start = source.find(text)?;
+    let before = source.get(..start)?;
+    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
+    let line = u32::try_from(before.matches('\n').count()).ok()?;
+    let column = u32::try_from(before.get(line_start..)?.encode_utf16().count()).ok()?;
+    Some(Place { line: line + 1, column: column + 1 })
+}
+
+fn in_page(stack: Option<&StackTrace>) -> Option<Place> {
+    let frame: &Frame = stack?.call_frames.iter().find(|frame| frame.url == PAGE_URL)?;
+    Place::from_zero_based(frame.line_number, frame.column_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(text: &str, rejected: bool) -> FindingClass {
+        error(text, rejected, None).class
+    }
+
+    #[test]
+    fn a_syntax_error_thrown_by_running_code_is_an_exception() {
+        assert_eq!(class("SyntaxError: Unexpected token ')'", false), FindingClass::Syntax);
+        assert_eq!(
+            class("SyntaxError: bad\n    at JSON.parse (<anonymous>)", false),
+            FindingClass::Exception
+        );
+    }
+
+    #[test]
+    fn errors_are_classed_by_name_and_rejections_as_such() {
+        assert_eq!(class("TypeError: x", false), FindingClass::Type);
+        assert_eq!(class("ReferenceError: x", false), FindingClass::Reference);
+        assert_eq!(class("RangeError: x", false), FindingClass::Exception);
+        assert_eq!(class("TypeError: x", true), FindingClass::Rejection);
+    }
+
+    #[test]
+    fn a_place_is_read_from_a_stack() {
+        let text = "Error: x\n    at f (https://sandbox.invalid/:12:5)\n    at https://sandbox.invalid/:20:1";
+        assert_eq!(in_stack(text), Some(Place { line: 12, column: 5 }));
+        assert_eq!(in_stack("Error: x\n    at <anonymous>"), None);
+    }
+
+    #[test]
+    fn a_request_is_found_in_the_source() {
+        assert_eq!(find("<a>\nä <img src=\"cat.png\">", "cat.png"), Some(Place { line: 2, column: 13 }));
+        assert_eq!(find("<a>", "dog.png"), None);
+    }
+}

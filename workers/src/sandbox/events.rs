@@ -1,0 +1,212 @@
+//! The events of the browser that the driver reads, each reduced to the fields it needs. They are shapes of
+//! our own, with plain strings where the protocol has closed lists: an unknown value in a newer browser must not
+//! lose a whole event.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// An event and the session it came from.
+#[derive(Debug)]
+pub(super) struct SessionEvent {
+    pub(super) session: String,
+    pub(super) event: Event,
+}
+
+/// One event of interest.
+#[derive(Debug)]
+pub(super) enum Event {
+    RequestPaused(RequestPaused),
+    ExceptionThrown(ExceptionDetails),
+    ExceptionRevoked { exception_id: i64 },
+    ConsoleCalled(ConsoleCalled),
+    LogAdded(LogEntry),
+    DialogOpening(DialogOpening),
+    Reported { payload: String },
+    Attached { session: String },
+    ScriptParsed { script_id: String, url: String },
+    Paused(Paused),
+    BudgetExpired,
+    Crashed,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RequestPaused {
+    pub(super) request_id: String,
+    pub(super) request: Request,
+    pub(super) frame_id: String,
+    pub(super) resource_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Request {
+    pub(super) url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExceptionDetails {
+    pub(super) exception_id: i64,
+    pub(super) text: String,
+    /// From 0.
+    pub(super) line_number: i64,
+    /// From 0.
+    pub(super) column_number: i64,
+    pub(super) url: Option<String>,
+    pub(super) stack_trace: Option<StackTrace>,
+    pub(super) exception: Option<RemoteObject>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RemoteObject {
+    pub(super) value: Option<Value>,
+    pub(super) description: Option<String>,
+}
+
+impl RemoteObject {
+    /// The value as a console would print it.
+    pub(super) fn text(&self) -> String {
+        match (&self.description, &self.value) {
+            (Some(description), _) => description.clone(),
+            (None, Some(Value::String(text))) => text.clone(),
+            (None, Some(value)) => value.to_string(),
+            (None, None) => "undefined".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StackTrace {
+    pub(super) call_frames: Vec<Frame>,
+}
+
+/// Where in a script; line and column from 0.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Frame {
+    pub(super) url: String,
+    pub(super) line_number: i64,
+    pub(super) column_number: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConsoleCalled {
+    pub(super) r#type: String,
+    pub(super) args: Vec<RemoteObject>,
+    pub(super) stack_trace: Option<StackTrace>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LogEntry {
+    pub(super) source: String,
+    pub(super) level: String,
+    pub(super) text: String,
+    pub(super) url: Option<String>,
+    /// From 0.
+    pub(super) line_number: Option<i64>,
+    pub(super) stack_trace: Option<StackTrace>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DialogOpening {
+    pub(super) r#type: String,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Paused {
+    pub(super) call_frames: Vec<PausedFrame>,
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PausedFrame {
+    pub(super) function_name: String,
+    pub(super) location: PausedLocation,
+}
+
+/// Where the script stands; line and column from 0.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PausedLocation {
+    pub(super) script_id: String,
+    pub(super) line_number: i64,
+    #[serde(default)]
+    pub(super) column_number: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Thrown {
+    exception_details: ExceptionDetails,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Revoked {
+    exception_id: i64,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    entry: LogEntry,
+}
+
+#[derive(Deserialize)]
+struct Called {
+    payload: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attached {
+    session_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parsed {
+    script_id: String,
+    url: String,
+}
+
+impl Event {
+    /// Reads a whole message whose method is `method`; nothing when the driver has no use for it.
+    pub(super) fn parse(method: &str, message: &[u8]) -> serde_json::Result<Option<Self>> {
+        let event = match method {
+            "Fetch.requestPaused" => Self::RequestPaused(params(message)?),
+            "Runtime.exceptionThrown" => Self::ExceptionThrown(params::<Thrown>(message)?.exception_details),
+            "Runtime.exceptionRevoked" => {
+                Self::ExceptionRevoked { exception_id: params::<Revoked>(message)?.exception_id }
+            }
+            "Runtime.consoleAPICalled" => Self::ConsoleCalled(params(message)?),
+            "Log.entryAdded" => Self::LogAdded(params::<Added>(message)?.entry),
+            "Page.javascriptDialogOpening" => Self::DialogOpening(params(message)?),
+            "Runtime.bindingCalled" => Self::Reported { payload: params::<Called>(message)?.payload },
+            "Target.attachedToTarget" => Self::Attached { session: params::<Attached>(message)?.session_id },
+            "Debugger.scriptParsed" => {
+                let Parsed { script_id, url } = params(message)?;
+                Self::ScriptParsed { script_id, url }
+            }
+            "Debugger.paused" => Self::Paused(params(message)?),
+            "Emulation.virtualTimeBudgetExpired" => Self::BudgetExpired,
+            "Inspector.targetCrashed" => Self::Crashed,
+            _ => return Ok(None),
+        };
+        Ok(Some(event))
+    }
+}
+
+#[derive(Deserialize)]
+struct WithParams<T> {
+    params: T,
+}
+
+fn params<T: DeserializeOwned>(message: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice::<WithParams<T>>(message).map(|message| message.params)
+}

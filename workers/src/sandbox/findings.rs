@@ -1,0 +1,228 @@
+//! Collects what one execution observes: bounded, deduplicated, each with the moment and the input that led to it.
+
+use std::collections::{HashMap, HashSet};
+
+use mondo_jobs::finding::{Finding, FindingClass, Severity};
+
+/// The most findings that are listed; more are only counted.
+const FINDINGS_MAX: usize = 200;
+
+/// The most characters of a message.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// A place in the page's source; line and column from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl Place {
+    /// From the browser's numbers, which count from 0 and may be negative for "nowhere".
+    pub(super) fn from_zero_based(line: i64, column: i64) -> Option<Self> {
+        let line = u32::try_from(line).ok()?.checked_add(1)?;
+        let column = u32::try_from(column).ok()?.checked_add(1)?;
+        Some(Self { line, column })
+    }
+}
+
+/// What was observed, before it is known when.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Observation {
+    pub(super) class: FindingClass,
+    pub(super) severity: Severity,
+    pub(super) message: String,
+    pub(super) place: Option<Place>,
+}
+
+impl Observation {
+    /// An observation whose message is cut to one line of bounded length.
+    pub(super) fn new(class: FindingClass, severity: Severity, message: &str, place: Option<Place>) -> Self {
+        Self { class, severity, message: one_line(message), place }
+    }
+
+    pub(super) fn blocking(class: FindingClass, message: &str, place: Option<Place>) -> Self {
+        Self::new(class, Severity::Blocking, message, place)
+    }
+
+    pub(super) fn advice(class: FindingClass, message: &str, place: Option<Place>) -> Self {
+        Self::new(class, Severity::Advice, message, place)
+    }
+}
+
+/// The findings of one execution so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<Observation>,
+    left_out: u32,
+    phase: &'static str,
+    input: Option<String>,
+    /// Errors that the page's own listeners were told of. The browser reports each of them in the next moment,
+    /// unless the page keeps it from doing so.
+    suspects: Vec<(Observation, u64)>,
+    /// What the browser reported under which exception id: a rejection may be taken back.
+    by_exception: HashMap<i64, Observation>,
+}
+
+impl Findings {
+    /// What follows belongs to `phase` and has no input yet.
+    pub(super) fn enter(&mut self, phase: &'static str) {
+        self.phase = phase;
+        self.input = None;
+    }
+
+    /// What follows comes right after this input, given in words.
+    pub(super) fn after(&mut self, input: String) {
+        self.input = Some(input);
+    }
+
+    /// Adds an observation made at `page_ms`, unless the same one is there.
+    pub(super) fn add(&mut self, observation: Observation, page_ms: u64) {
+        if self.seen.contains(&observation) {
+            return;
+        }
+        if self.list.len() >= FINDINGS_MAX {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.seen.insert(observation.clone());
+        self.list.push(Finding {
+            class: observation.class,
+            severity: observation.severity,
+            message: observation.message,
+            line: observation.place.map(|place| place.line),
+            column: observation.place.map(|place| place.column),
+            phase: self.phase.to_owned(),
+            page_ms,
+            input: self.input.clone(),
+        });
+    }
+
+    /// Notes an error that the page was told of at `page_ms`.
+    pub(super) fn suspect(&mut self, observation: Observation, page_ms: u64) {
+        if self.suspects.len() < FINDINGS_MAX {
+            self.suspects.push((observation, page_ms));
+        }
+    }
+
+    /// Adds an exception that the browser reported; the suspect that announced it is cleared.
+    pub(super) fn add_exception(&mut self, exception_id: i64, observation: Observation, page_ms: u64) {
+        let announced = self.suspects.iter().position(|(suspect, _)| {
+            suspect.class == observation.class && suspect.message == observation.message
+        });
+        // Thrown values that are no errors have other words here than there; the report follows at once.
+        match announced {
+            Some(index) => drop(self.suspects.remove(index)),
+            None => drop(self.suspects.pop()),
+        }
+        if self.by_exception.len() < FINDINGS_MAX {
+            self.by_exception.insert(exception_id, observation.clone());
+        }
+        self.add(observation, page_ms);
+    }
+
+    /// Takes back a rejection that was handled after all.
+    pub(super) fn revoke(&mut self, exception_id: i64) {
+        let Some(observation) = self.by_exception.remove(&exception_id) else { return };
+        let still_stands = self.by_exception.values().any(|other| *other == observation);
+        if !still_stands && self.seen.remove(&observation) {
+            self.list.retain(|finding| !is_of(finding, &observation));
+        }
+    }
+
+    /// Adds the suspects that the browser was kept from reporting.
+    pub(super) fn settle(&mut self) {
+        for (suspect, page_ms) in std::mem::take(&mut self.suspects) {
+            self.add(suspect, page_ms);
+        }
+    }
+
+    /// The findings, and how many more there were.
+    pub(super) fn finish(self) -> (Vec<Finding>, u32) {
+        (self.list, self.left_out)
+    }
+}
+
+fn is_of(finding: &Finding, observation: &Observation) -> bool {
+    finding.class == observation.class
+        && finding.message == observation.message
+        && finding.line == observation.place.map(|place| place.line)
+        && finding.column == observation.place.map(|place| place.column)
+}
+
+fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for word in message.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > 4 * MESSAGE_CHARS_MAX {
+            break;
+        }
+    }
+    if line.chars().count() > MESSAGE_CHARS_MAX {
+        line = line.chars().take(MESSAGE_CHARS_MAX - 1).chain(['…']).collect();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(message: &str) -> Observation {
+        Observation::blocking(FindingClass::Type, message, Some(Place { line: 1, column: 2 }))
+    }
+
+    #[test]
+    fn the_same_observation_is_listed_once() {
+        let mut findings = Findings::default();
+        findings.add(error("x"), 1);
+        findings.add(error("x"), 2);
+        let (list, left_out) = findings.finish();
+        assert_eq!((list.len(), list[0].page_ms, left_out), (1, 1, 0));
+    }
+
+    #[test]
+    fn findings_over_the_limit_are_counted() {
+        let mut findings = Findings::default();
+        for number in 0..FINDINGS_MAX + 7 {
+            findings.add(error(&number.to_string()), 1);
+        }
+        let (list, left_out) = findings.finish();
+        assert_eq!((list.len(), left_out), (FINDINGS_MAX, 7));
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_bounded_length() {
+        assert_eq!(error("a\n  b\tc").message, "a b c");
+        let long = error(&"ä".repeat(10_000)).message;
+        assert_eq!(long.chars().count(), MESSAGE_CHARS_MAX);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn an_error_that_the_page_suppresses_is_found_once() {
+        let mut findings = Findings::default();
+        findings.suspect(error("reported"), 1);
+        findings.suspect(error("suppressed"), 1);
+        findings.add_exception(1, error("reported"), 1);
+        findings.settle();
+        let (list, _) = findings.finish();
+        let messages: Vec<_> = list.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(messages, ["reported", "suppressed"]);
+    }
+
+    #[test]
+    fn a_rejection_that_is_handled_later_is_taken_back() {
+        let mut findings = Findings::default();
+        findings.add_exception(1, error("late"), 1);
+        findings.add_exception(2, error("never"), 1);
+        findings.revoke(1);
+        let (list, _) = findings.finish();
+        assert_eq!(list.len(), 1);
+        assert_eq!(list[0].message, "never");
+    }
+}

@@ -1,0 +1,142 @@
+//! Trusted input, as a person's mouse, keyboard and finger would give it.
+
+use chromiumoxide::{
+    Command, Method,
+    cdp::browser_protocol::input::{
+        DispatchKeyEventParams, DispatchKeyEventType, DispatchMouseEventParams, DispatchMouseEventType,
+        DispatchTouchEventParams, DispatchTouchEventReturns, DispatchTouchEventType, InsertTextParams,
+        MouseButton, TouchPoint,
+    },
+    types::MethodId,
+};
+use serde::Serialize;
+
+use super::{
+    keys::Key,
+    run::{Draw, Run, Stop},
+};
+
+/// A point of the viewport, in CSS pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+impl Run<'_> {
+    /// Moves the mouse to a point and clicks there.
+    pub(super) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(format!("click {words}"));
+        let inputs = vec![
+            self.page.send(&mouse(DispatchMouseEventType::MouseMoved, at)).untyped(),
+            self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped(),
+            self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped(),
+        ];
+        self.delivered(inputs, Draw::No).await
+    }
+
+    /// Presses the mouse at one point, moves it in two steps, and releases it at another.
+    pub(super) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+        self.begin_input(format!("drag {words}"));
+        let halfway = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
+        for event in [
+            mouse(DispatchMouseEventType::MousePressed, from),
+            held(mouse(DispatchMouseEventType::MouseMoved, halfway)),
+            held(mouse(DispatchMouseEventType::MouseMoved, to)),
+            mouse(DispatchMouseEventType::MouseReleased, to),
+        ] {
+            let input = self.page.send(&event).untyped();
+            self.delivered(vec![input], Draw::No).await?;
+        }
+        Ok(())
+    }
+
+    /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it.
+    pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
+        self.begin_input(format!("key {}", key.words()));
+        let down =
+            if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
+        let pressed = self.page.send(&keyboard(down, key)).untyped();
+        self.delivered(vec![pressed], Draw::No).await?;
+        let released = self.page.send(&keyboard(DispatchKeyEventType::KeyUp, key)).untyped();
+        self.delivered(vec![released], Draw::No).await
+    }
+
+    /// Writes text into what has the focus.
+    pub(super) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
+        self.begin_input(format!("type \"{text}\" into {words}"));
+        let input = self.page.send(&InsertTextParams::new(text)).untyped();
+        self.delivered(vec![input], Draw::No).await
+    }
+
+    /// Touches a point with one finger.
+    pub(super) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(format!("tap {words}"));
+        let finger = TouchPoint::new(at.x, at.y);
+        let inputs = vec![
+            self.page
+                .send(&DispatchTouchEventParams::new(DispatchTouchEventType::TouchStart, vec![finger]))
+                .untyped(),
+            self.page.send(&LastFingerUp::default()).untyped(),
+        ];
+        // After the viewport has changed, touches are answered only by frames that are drawn.
+        self.delivered(inputs, Draw::Yes).await
+    }
+
+    fn begin_input(&mut self, words: String) {
+        self.inputs += 1;
+        self.findings.after(words);
+    }
+}
+
+/// `Input.dispatchTouchEvent` for the end of a touch. The typed command leaves out the empty list of fingers, and
+/// the browser insists on it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastFingerUp {
+    r#type: DispatchTouchEventType,
+    touch_points: [TouchPoint; 0],
+}
+
+impl Default for LastFingerUp {
+    fn default() -> Self {
+        Self { r#type: DispatchTouchEventType::TouchEnd, touch_points: [] }
+    }
+}
+
+impl Method for LastFingerUp {
+    fn identifier(&self) -> MethodId {
+        DispatchTouchEventParams::IDENTIFIER.into()
+    }
+}
+
+impl Command for LastFingerUp {
+    type Response = DispatchTouchEventReturns;
+}
+
+fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
+    let moved = kind == DispatchMouseEventType::MouseMoved;
+    let pressed = kind == DispatchMouseEventType::MousePressed;
+    let mut event = DispatchMouseEventParams::new(kind, at.x, at.y);
+    event.button = Some(if moved { MouseButton::None } else { MouseButton::Left });
+    event.buttons = Some(i64::from(pressed));
+    event.click_count = Some(i64::from(!moved));
+    event
+}
+
+fn held(mut event: DispatchMouseEventParams) -> DispatchMouseEventParams {
+    event.buttons = Some(1);
+    event
+}
+
+fn keyboard(kind: DispatchKeyEventType, key: &Key) -> DispatchKeyEventParams {
+    let mut event = DispatchKeyEventParams::new(kind.clone());
+    event.key = Some(key.key.clone());
+    event.code = Some(key.code.clone());
+    event.windows_virtual_key_code = Some(key.key_code);
+    event.native_virtual_key_code = Some(key.key_code);
+    if kind == DispatchKeyEventType::KeyDown {
+        event.text.clone_from(&key.text);
+    }
+    event
+}

@@ -1,0 +1,128 @@
+//! Which keys a page is given: those that every page gets, and those that its source names.
+
+/// One key of a keyboard, as the browser wants to be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// `KeyboardEvent.key`.
+    pub(super) key: String,
+    /// `KeyboardEvent.code`.
+    pub(super) code: String,
+    /// `KeyboardEvent.keyCode`.
+    pub(super) key_code: i64,
+    /// What it writes, if anything.
+    pub(super) text: Option<String>,
+}
+
+/// Keys without a character: name, code, key code, text.
+const NAMED: [(&str, &str, i64, Option<&str>); 17] = [
+    ("ArrowLeft", "ArrowLeft", 37, None),
+    ("ArrowRight", "ArrowRight", 39, None),
+    ("ArrowUp", "ArrowUp", 38, None),
+    ("ArrowDown", "ArrowDown", 40, None),
+    (" ", "Space", 32, Some(" ")),
+    ("Enter", "Enter", 13, Some("\r")),
+    ("Escape", "Escape", 27, None),
+    ("Backspace", "Backspace", 8, None),
+    ("Delete", "Delete", 46, None),
+    ("Tab", "Tab", 9, None),
+    ("Shift", "ShiftLeft", 16, None),
+    ("Control", "ControlLeft", 17, None),
+    ("Alt", "AltLeft", 18, None),
+    ("Home", "Home", 36, None),
+    ("End", "End", 35, None),
+    ("PageUp", "PageUp", 33, None),
+    ("PageDown", "PageDown", 34, None),
+];
+
+/// How many of [`NAMED`] every page gets.
+const ALWAYS: usize = 7;
+
+/// The most keys that a page's source can add.
+const FROM_SOURCE_MAX: usize = 16;
+
+/// The keys for a page with this source, each once, in a fixed order.
+pub(super) fn keys_for(source: &str) -> Vec<Key> {
+    let mut keys: Vec<Key> = NAMED.iter().take(ALWAYS).map(named).collect();
+    if !mentions_keyboard(source) {
+        return keys;
+    }
+    let extra =
+        NAMED.iter().skip(ALWAYS).filter(|(name, code, ..)| quotes(source, name) || quotes(source, code));
+    keys.extend(extra.map(named));
+    let mut from_source = 0;
+    for letter in ('a'..='z').chain('0'..='9') {
+        if from_source < FROM_SOURCE_MAX && names_character(source, letter) {
+            keys.push(character(letter));
+            from_source += 1;
+        }
+    }
+    keys
+}
+
+/// Whether the source listens for keys at all; without that, its quoted letters mean something else.
+fn mentions_keyboard(source: &str) -> bool {
+    ["keydown", "keyup", "keypress"].iter().any(|name| source.contains(name))
+}
+
+fn quotes(source: &str, text: &str) -> bool {
+    ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{text}{quote}")))
+}
+
+fn names_character(source: &str, symbol: char) -> bool {
+    let upper = symbol.to_ascii_uppercase();
+    let code = if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") };
+    quotes(source, &symbol.to_string()) || quotes(source, &upper.to_string()) || quotes(source, &code)
+}
+
+fn named((key, code, key_code, text): &(&str, &str, i64, Option<&str>)) -> Key {
+    Key {
+        key: (*key).to_owned(),
+        code: (*code).to_owned(),
+        key_code: *key_code,
+        text: text.map(str::to_owned),
+    }
+}
+
+fn character(symbol: char) -> Key {
+    let upper = symbol.to_ascii_uppercase();
+    Key {
+        key: symbol.to_string(),
+        code: if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") },
+        key_code: i64::from(u32::from(upper)),
+        text: Some(symbol.to_string()),
+    }
+}
+
+impl Key {
+    /// The key as a person would call it.
+    pub(super) fn words(&self) -> &str {
+        if self.key == " " { "Space" } else { &self.key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(source: &str) -> Vec<String> {
+        keys_for(source).iter().skip(ALWAYS).map(|key| key.words().to_owned()).collect()
+    }
+
+    #[test]
+    fn keys_that_the_source_names_are_added() {
+        let source =
+            "onkeydown = e => { if (e.key === 'w' || e.code == \"KeyR\" || e.key == 'Shift') go('x1') }";
+        assert_eq!(names(source), ["Shift", "r", "w"]);
+    }
+
+    #[test]
+    fn quoted_letters_of_a_page_without_keyboard_mean_nothing() {
+        assert!(names("const grades = ['a', 'b']").is_empty());
+    }
+
+    #[test]
+    fn the_source_adds_a_bounded_number() {
+        let all: String = ('a'..='z').map(|letter| format!("'{letter}' ")).collect();
+        assert_eq!(names(&format!("keydown {all}")).len(), FROM_SOURCE_MAX);
+    }
+}

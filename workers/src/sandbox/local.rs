@@ -1,0 +1,167 @@
+//! Browsers under bubblewrap: every namespace of their own, no network, a read-only view of what the browser
+//! needs and nothing else. Chromium's inner sandbox stays on inside.
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use mondo_jobs::ports::SandboxError;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    process::Command,
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    browser::{BROWSER_PATH, Browser, Host, command_line, failed},
+    cdp::Cdp,
+};
+
+/// The user and group that a browser runs as when we are root ourselves: nobody's.
+const NOBODY: u32 = 65_534;
+
+/// The user that the browser sees itself as. Chromium refuses to be user 0.
+const INNER_USER: &str = "10001";
+
+/// What of the file system the browser sees, read-only; what is not there is left out.
+const VISIBLE: [&str; 9] = [
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share/fonts",
+    "/usr/share/fontconfig",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/var/cache/fontconfig",
+    "/bin/sh",
+];
+
+const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/tmp"), ("TZ", "UTC"), ("LANG", "C.UTF-8")];
+
+/// How many last lines of the browser's log are kept for an error message.
+const LOG_LINES_KEPT: usize = 5;
+
+/// Starts browsers under bubblewrap.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    as_nobody: bool,
+}
+
+impl Local {
+    /// Finds what is needed on this machine.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unavailable`] names what is missing.
+    pub(super) fn find() -> Result<Self, SandboxError> {
+        let bubblewrap = Path::new("/usr/bin/bwrap").exists();
+        let browser = Path::new(BROWSER_PATH).exists();
+        let missing = match (bubblewrap, browser) {
+            (true, true) => return Ok(Self { as_nobody: is_root() }),
+            (false, true) => "bubblewrap is not installed",
+            (true, false) => "chromium-headless-shell is not installed",
+            (false, false) => "bubblewrap and chromium-headless-shell are not installed",
+        };
+        Err(SandboxError::Unavailable {
+            problem: missing.to_owned(),
+            remedy: "run `apt-get install bubblewrap chromium-headless-shell`".to_owned(),
+        })
+    }
+
+    /// Starts a browser and waits until it answers.
+    pub(super) async fn launch(&self) -> Result<Browser, SandboxError> {
+        let mut child = self.command().spawn().map_err(|error| failed("starting bubblewrap", error))?;
+        let tasks = TaskTracker::new();
+        let log = Log::default();
+        let (Some(input), Some(output), Some(errors)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(failed("starting bubblewrap", "its pipes are missing"));
+        };
+        tasks.spawn(log.clone().keep(errors));
+        let cdp = Cdp::start(Box::pin(chunks(output)), input, &tasks);
+        let browser = Browser::new(cdp, Host::Process(Box::new(child)), tasks);
+        if let Err(message) = browser.ready().await {
+            browser.kill().await;
+            return Err(failed("starting the browser", format!("{message}: {}", log.text())));
+        }
+        Ok(browser)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("/usr/bin/bwrap");
+        command
+            // Users are unshared explicitly: `--unshare-all` goes on without where the kernel refuses.
+            .args(["--unshare-all", "--unshare-user", "--uid", INNER_USER, "--gid", INNER_USER])
+            .args(["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"])
+            .args(["--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/run"])
+            .args(["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--chdir", "/tmp"]);
+        for (name, value) in ENVIRONMENT {
+            command.args(["--setenv", name, value]);
+        }
+        for path in VISIBLE {
+            command.args(["--ro-bind-try", path, path]);
+        }
+        command.args(["--remount-ro", "/", "/bin/sh", "-c", &command_line()]);
+        if self.as_nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.env_clear().current_dir("/").kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// Whether this process has all rights: then browsers are given those of nobody.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+fn chunks(output: impl AsyncRead + Unpin) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold((output, vec![0; 64 * 1024]), |(mut output, mut buffer)| async move {
+        match output.read(&mut buffer).await {
+            Ok(0) => None,
+            Ok(length) => {
+                let chunk = Bytes::copy_from_slice(buffer.get(..length)?);
+                Some((Ok(chunk), (output, buffer)))
+            }
+            Err(error) => Some((Err(error), (output, buffer))),
+        }
+    })
+}
+
+/// The last lines that a browser logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<VecDeque<String>>>);
+
+impl Log {
+    async fn keep(self, errors: impl AsyncRead + Unpin) {
+        // A line without an end must not fill our memory: each is read up to a limit.
+        let mut reader = BufReader::new(errors);
+        loop {
+            let mut line = Vec::new();
+            match (&mut reader).take(4096).read_until(b'\n', &mut line).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = String::from_utf8_lossy(&line).trim().to_owned();
+            tracing::trace!(line, "browser");
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() == LOG_LINES_KEPT {
+                lines.pop_front();
+            }
+            lines.push_back(line);
+        }
+    }
+
+    fn text(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+}

@@ -1,0 +1,128 @@
+//! One fresh page in one fresh browser context, ready to be navigated: nothing that an earlier page left behind
+//! is visible in it.
+
+use std::time::Duration;
+
+use chromiumoxide::{
+    Command,
+    cdp::{
+        browser_protocol::{
+            browser::BrowserContextId,
+            emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
+            fetch, inspector, log,
+            network::TimeSinceEpoch,
+            page,
+            target::{
+                AttachToTargetParams, CreateBrowserContextParams, CreateTargetParams,
+                DisposeBrowserContextParams, SetAutoAttachParams,
+            },
+        },
+        js_protocol::{debugger, runtime},
+    },
+};
+use tokio::sync::mpsc;
+
+use super::cdp::{Cdp, CdpError, EVENTS_WAITING_MAX, Pending};
+use super::events::SessionEvent;
+
+/// Where every page is served. `.invalid` can never be a host, and `https` makes it a secure context.
+pub(super) const PAGE_URL: &str = "https://sandbox.invalid/";
+
+/// The desktop viewport, in CSS pixels.
+pub(super) const DESKTOP: (i64, i64) = (1280, 720);
+
+/// What the page takes the time to be when it starts, seconds since the Unix epoch: 2026-01-01 12:00 UTC.
+const CLOCK_START_SECS: f64 = 1_767_268_800.0;
+
+/// The name under which `init.js` finds its way to us.
+const BINDING: &str = "__mondoReport";
+
+/// How long any one command of the preparation may take.
+const PREPARE_MAX: Duration = Duration::from_secs(15);
+
+/// How long a browser may take to end a page. One that takes longer is replaced.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// One fresh page.
+pub(super) struct Page {
+    pub(super) cdp: Cdp,
+    pub(super) session: String,
+    pub(super) events: mpsc::Receiver<SessionEvent>,
+    /// Given to the sessions of workers and frames.
+    pub(super) listener: mpsc::Sender<SessionEvent>,
+    /// The main frame.
+    pub(super) frame: String,
+    /// The browser's clock when virtual time was stopped, in milliseconds.
+    pub(super) ticks: f64,
+    context: BrowserContextId,
+}
+
+impl Page {
+    /// Makes a page. Everything that must be in force before a script runs is in force when this returns.
+    pub(super) async fn prepare(cdp: &Cdp) -> Result<Self, CdpError> {
+        let new_context = CreateBrowserContextParams { dispose_on_detach: Some(true), ..Default::default() };
+        let context = cdp.call(None, &new_context, PREPARE_MAX).await?.browser_context_id;
+        let mut new_target = CreateTargetParams::new("about:blank");
+        new_target.browser_context_id = Some(context.clone());
+        new_target.enable_begin_frame_control = Some(true);
+        (new_target.width, new_target.height) = (Some(DESKTOP.0), Some(DESKTOP.1));
+        let target = cdp.call(None, &new_target, PREPARE_MAX).await?.target_id;
+        // The main frame has the id of its target.
+        let frame = target.inner().clone();
+        let attach = AttachToTargetParams { target_id: target, flatten: Some(true) };
+        let session = cdp.call(None, &attach, PREPARE_MAX).await?.session_id.inner().clone();
+        let (listener, events) = mpsc::channel(EVENTS_WAITING_MAX);
+        cdp.listen(&session, listener.clone());
+        let mut page = Self { cdp: cdp.clone(), session, events, listener, frame, ticks: 0.0, context };
+        page.enable().await?;
+        Ok(page)
+    }
+
+    async fn enable(&mut self) -> Result<(), CdpError> {
+        drop(self.send(&page::EnableParams::default()));
+        drop(self.send(&runtime::EnableParams::default()));
+        drop(self.send(&log::EnableParams::default()));
+        drop(self.send(&inspector::EnableParams::default()));
+        drop(self.send(&debugger::EnableParams::default()));
+        drop(self.send(&intercept_everything()));
+        drop(self.send(&attach_children()));
+        drop(self.send(&runtime::AddBindingParams::new(BINDING)));
+        let mut stop_time = SetVirtualTimePolicyParams::new(VirtualTimePolicy::Pause);
+        stop_time.initial_virtual_time = Some(TimeSinceEpoch::new(CLOCK_START_SECS));
+        self.ticks =
+            self.cdp.call(Some(&self.session), &stop_time, PREPARE_MAX).await?.virtual_time_ticks_base;
+        Ok(())
+    }
+
+    /// Sends a command to the page.
+    pub(super) fn send<C: Command>(&self, command: &C) -> Pending<C::Response> {
+        self.cdp.send(Some(&self.session), command)
+    }
+
+    /// Ends the page, even one that hangs, because its process is ended.
+    ///
+    /// # Errors
+    /// When the browser does not manage in time; then it must be replaced.
+    pub(super) async fn close(self) -> Result<(), CdpError> {
+        let Self { cdp, session, events, context, .. } = self;
+        drop(events);
+        cdp.forget(&session);
+        cdp.call(None, &DisposeBrowserContextParams::new(context), CLOSE_MAX).await.map(drop)
+    }
+}
+
+/// Every request is asked about before it is made.
+pub(super) fn intercept_everything() -> fetch::EnableParams {
+    let every = fetch::RequestPattern { url_pattern: Some("*".to_owned()), ..Default::default() };
+    fetch::EnableParams { patterns: Some(vec![every]), handle_auth_requests: None }
+}
+
+/// Workers and frames with a process of their own wait until they are listened to.
+pub(super) fn attach_children() -> SetAutoAttachParams {
+    SetAutoAttachParams {
+        auto_attach: true,
+        wait_for_debugger_on_start: true,
+        flatten: Some(true),
+        filter: None,
+    }
+}

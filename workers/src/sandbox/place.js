@@ -1,0 +1,20 @@
+// Called on what probe.js found: where the element with this index is now, as [left, top, width, height] of its
+// visible part in CSS pixels, or null when a person could not use it.
+function (index) {
+  const { element } = this[index];
+  if (!element.isConnected || element.disabled) return null;
+  let box = element.getBoundingClientRect();
+  if (box.bottom > innerHeight || box.top < 0) {
+    element.scrollIntoView({ block: "center", behavior: "instant" });
+    box = element.getBoundingClientRect();
+  }
+  const left = Math.max(0, box.left), top = Math.max(0, box.top);
+  const right = Math.min(innerWidth, box.right), bottom = Math.min(innerHeight, box.bottom);
+  if (right - left < 2 || bottom - top < 2) return null;
+  const style = getComputedStyle(element);
+  if (style.visibility !== "visible" || style.pointerEvents === "none") return null;
+  const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  const root = element === document.documentElement;
+  if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
+  return [left, top, right - left, bottom - top];
+}

@@ -1,0 +1,236 @@
+//! The slots: each is one browser with one fresh page made ahead, and executes one page at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    finding::Report,
+    ports::{Execution, Sandbox, SandboxError, sandbox::PAGE_BYTES_MAX},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Backend,
+    browser::{Browser, failed},
+    page::Page,
+    run::{Run, Stop},
+};
+
+/// How often a page is tried again when its browser fails.
+const BROWSER_FAILURES_MAX: u32 = 2;
+
+/// A fixed number of slots over one back-end.
+pub struct BrowserPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Backend,
+    slots: Arc<Semaphore>,
+    slot_count: usize,
+    idle: Mutex<Vec<Slot>>,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+struct Slot {
+    browser: Browser,
+    page: Page,
+}
+
+impl BrowserPool {
+    pub(super) fn new(backend: Backend, slot_count: usize) -> Self {
+        let inner = Inner {
+            backend,
+            slots: Arc::new(Semaphore::new(slot_count)),
+            slot_count,
+            idle: Mutex::new(Vec::new()),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The name of the back-end that runs the browsers: `docker` or `local`.
+    pub fn backend(&self) -> &'static str {
+        self.inner.backend.name()
+    }
+
+    /// How many pages can be executed at once.
+    pub fn slots(&self) -> usize {
+        self.inner.slot_count
+    }
+
+    /// Starts one browser and gives it back to the slots, so that a machine that cannot run any is noticed now.
+    pub(super) async fn warm_up(&self) -> Result<(), SandboxError> {
+        let slot = self.inner.start_slot().await?;
+        self.inner.give_back(slot).await;
+        Ok(())
+    }
+
+    /// Ends all browsers. Executions that are under way end with an error.
+    pub async fn close(&self) {
+        self.inner.closing.cancel();
+        self.inner.slots.close();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        for slot in self.inner.take_all() {
+            slot.kill().await;
+        }
+    }
+}
+
+impl Slot {
+    async fn kill(self) {
+        let Self { browser, page } = self;
+        // It holds the pipe open.
+        drop(page);
+        browser.kill().await;
+    }
+}
+
+#[async_trait]
+impl Sandbox for BrowserPool {
+    async fn execute(&self, execution: &Execution) -> Result<Report, SandboxError> {
+        if execution.page.len() > PAGE_BYTES_MAX {
+            return Err(SandboxError::PageTooLarge { bytes: execution.page.len() });
+        }
+        let closed = || failed("waiting for a slot", "the sandbox is closed");
+        let permit = Arc::clone(&self.inner.slots).acquire_owned().await.map_err(|_| closed())?;
+        let (sender, receiver) = oneshot::channel();
+        let inner = Arc::clone(&self.inner);
+        let execution = execution.clone();
+        // A task of its own, so that a caller who goes away leaves nobody behind who must clean the slot.
+        self.inner.tasks.spawn(async move { inner.serve(execution, sender, permit).await });
+        receiver.await.unwrap_or_else(|_| Err(closed()))
+    }
+}
+
+type Answer = oneshot::Sender<Result<Report, SandboxError>>;
+
+impl Inner {
+    /// Executes one page, answers, and makes the slot ready for the next before the permit is given back.
+    async fn serve(&self, execution: Execution, mut answer: Answer, permit: OwnedSemaphorePermit) {
+        let mut failures = 0;
+        loop {
+            let mut slot = match self.take_or_start().await {
+                Ok(slot) => slot,
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                    return;
+                }
+            };
+            let result = tokio::select! {
+                result = execute(&mut slot.page, &execution) => Some(result),
+                () = answer.closed() => None,
+                () = self.closing.cancelled() => None,
+            };
+            match result {
+                Some(Err(message)) => {
+                    tracing::warn!(message, "a browser failed and is replaced");
+                    slot.kill().await;
+                    failures += 1;
+                    if failures < BROWSER_FAILURES_MAX {
+                        continue;
+                    }
+                    let _ = answer.send(Err(failed("executing a page", message)));
+                }
+                Some(Ok(report)) => {
+                    let _ = answer.send(Ok(report));
+                    self.refresh(slot).await;
+                }
+                None => self.refresh(slot).await,
+            }
+            drop(permit);
+            return;
+        }
+    }
+
+    async fn take_or_start(&self) -> Result<Slot, SandboxError> {
+        while let Some(slot) = self.take_one() {
+            if !slot.browser.cdp.is_gone() {
+                return Ok(slot);
+            }
+            tracing::warn!("an idle browser has ended and is replaced");
+            slot.kill().await;
+        }
+        self.start_slot().await
+    }
+
+    async fn start_slot(&self) -> Result<Slot, SandboxError> {
+        let browser = self.backend.launch().await?;
+        match Page::prepare(&browser.cdp).await {
+            Ok(page) => Ok(Slot { browser, page }),
+            Err(error) => {
+                browser.kill().await;
+                Err(failed("preparing a page", error))
+            }
+        }
+    }
+
+    /// Ends the page and makes the next one; a browser that cannot is replaced.
+    async fn refresh(&self, slot: Slot) {
+        let Slot { browser, page } = slot;
+        let next = match page.close().await {
+            Ok(()) => Page::prepare(&browser.cdp).await,
+            Err(error) => Err(error),
+        };
+        match next {
+            Ok(page) => self.give_back(Slot { browser, page }).await,
+            Err(error) => {
+                tracing::warn!(%error, "a browser could not end its page and is replaced");
+                browser.kill().await;
+            }
+        }
+    }
+
+    async fn give_back(&self, slot: Slot) {
+        if self.closing.is_cancelled() {
+            slot.kill().await;
+            return;
+        }
+        self.lock().push(slot);
+    }
+
+    fn take_one(&self) -> Option<Slot> {
+        self.lock().pop()
+    }
+
+    fn take_all(&self) -> Vec<Slot> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Executes one page to its end, which may be a hang or a crash: those are findings.
+async fn execute(page: &mut Page, execution: &Execution) -> Result<Report, String> {
+    let mut run = Run::new(page, &execution.page);
+    let screenshot = match run.drive(execution.seed).await {
+        Ok(screenshot) => screenshot,
+        Err(Stop::Ended) => None,
+        Err(Stop::Hang(silence)) => {
+            run.locate_hang(silence).await;
+            None
+        }
+        Err(Stop::Failed(message)) => return Err(message),
+    };
+    let (page_ms, wall_ms) = (run.page_ms(), run.wall_ms());
+    let (frames, inputs, memory_bytes_peak) = (run.frames, run.inputs, run.memory_bytes_peak);
+    run.findings.settle();
+    let (findings, findings_left_out) = run.findings.finish();
+    Ok(Report {
+        findings,
+        findings_left_out,
+        seed: execution.seed,
+        page_ms,
+        wall_ms,
+        frames,
+        inputs,
+        memory_bytes_peak,
+        screenshot,
+    })
+}

@@ -1,0 +1,38 @@
+// Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
+// { element, kind, words }, in document order.
+(() => {
+  const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
+  const listens = (element) => {
+    const events = getEventListeners(element);
+    return ["click", "mousedown", "pointerdown", "dblclick", "mouseup", "pointerup", "touchstart"].some((name) => events[name]);
+  };
+  const kindOf = (element) => {
+    const tag = element.tagName.toLowerCase();
+    if (tag === "canvas" || tag === "svg") return "area";
+    if (tag === "select") return "select";
+    if (tag === "textarea" || element.isContentEditable) return "text";
+    if (tag !== "input") return "button";
+    if (element.type === "range") return "range";
+    if (["button", "submit", "reset", "checkbox", "radio", "image"].includes(element.type)) return "button";
+    if (["file", "color", "hidden", "date", "datetime-local", "month", "time", "week"].includes(element.type)) return "skip";
+    return element.type === "number" ? "number" : "text";
+  };
+  const wordsOf = (element) => {
+    const tag = element.tagName.toLowerCase();
+    const name = (element.getAttribute("aria-label") || element.value || element.textContent || "").trim().replace(/\s+/g, " ").slice(0, 40);
+    const label = name && kindOf(element) === "button" ? ` "${name}"` : "";
+    const id = element.id ? `#${element.id}` : "";
+    return tag + (label || id);
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (element.matches("script,style,option,br")) continue;
+    const kind = kindOf(element);
+    if (kind === "skip") continue;
+    if (element.matches(usable) || listens(element)) found.push({ element, kind, words: wordsOf(element) });
+  }
+  // A page that listens on its whole surface is used by clicking anywhere.
+  const whole = [window, document, document.documentElement, document.body].some((target) => target && listens(target));
+  if (whole && !found.some((entry) => entry.kind === "area")) found.push({ element: document.documentElement, kind: "area", words: "page" });
+  return found;
+})()

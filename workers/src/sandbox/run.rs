@@ -1,0 +1,440 @@
+//! One execution of one page: keeps its time, answers its requests, and collects what it does wrong. What is done
+//! with the page, and in which order, is in `drive`.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chromiumoxide::{
+    Command,
+    cdp::{
+        browser_protocol::{
+            emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
+            fetch::{FailRequestParams, FulfillRequestParams, HeaderEntry},
+            headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
+            log,
+            network::ErrorReason,
+            page::HandleJavaScriptDialogParams,
+        },
+        js_protocol::{
+            debugger,
+            runtime::{self, GetHeapUsageParams, RunIfWaitingForDebuggerParams},
+        },
+    },
+};
+use mondo_jobs::finding::FindingClass;
+use serde_json::Value;
+
+use super::{
+    cdp::{CdpError, Pending},
+    classify,
+    events::{Event, Paused, RequestPaused, SessionEvent},
+    findings::{Findings, Observation, Place},
+    page::{PAGE_URL, Page, attach_children, intercept_everything},
+    watch::{Silence, Watch},
+};
+
+/// The most memory that a page may use, in bytes.
+const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
+
+/// How many frames pass between two looks at the page's memory.
+const FRAMES_PER_MEMORY_LOOK: u32 = 10;
+
+/// Real time after which a page is too slow to be executed to its end.
+const WALL_MAX: Duration = Duration::from_secs(30);
+
+/// One frame at 60 frames a second, in milliseconds of page time.
+pub(super) const FRAME_MS: f64 = 1000.0 / 60.0;
+
+/// Real time that an input may wait for its reply before the page gets one more frame. Replies take about a
+/// millisecond; the rest is for busy machines, because one frame more would be another execution.
+const DELIVERY_WAIT: Duration = Duration::from_millis(250);
+
+/// Frames after which an input counts as delivered though the browser did not say so.
+const DELIVERY_FRAMES_MAX: u32 = 8;
+
+/// How long a hung page may take to say where it is.
+const LOCATE_MAX: Duration = Duration::from_millis(600);
+
+/// How often a page may be served again in one execution before its reloading is refused.
+const SERVED_MAX: u32 = 4;
+
+/// Scripts whose address is remembered, so that a page that makes scripts without end does not fill our memory.
+const SCRIPTS_MAX: usize = 10_000;
+
+/// Why an execution ended before its plan did.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The page no longer answers.
+    Hang(Silence),
+    /// The page is at its end, and a finding says why.
+    Ended,
+    /// The browser failed.
+    Failed(String),
+}
+
+impl From<CdpError> for Stop {
+    fn from(error: CdpError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Whether a frame is drawn or only computed, which is cheaper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Draw {
+    No,
+    Yes,
+    Screenshot,
+}
+
+/// One execution of one page.
+pub(super) struct Run<'a> {
+    pub(super) page: &'a mut Page,
+    pub(super) source: &'a str,
+    pub(super) findings: Findings,
+    pub(super) frames: u32,
+    pub(super) inputs: u32,
+    pub(super) memory_bytes_peak: u64,
+    page_ms: f64,
+    started: Instant,
+    watch: Watch,
+    budgets_spent: u32,
+    served: u32,
+    scripts: HashMap<String, String>,
+    paused: Option<Paused>,
+    end: Option<Observation>,
+    locating: bool,
+}
+
+enum Happened {
+    Event(SessionEvent),
+    Silence(Silence),
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(page: &'a mut Page, source: &'a str) -> Self {
+        let watch = Watch::new(page.cdp.clone());
+        Self {
+            page,
+            source,
+            findings: Findings::default(),
+            frames: 0,
+            inputs: 0,
+            memory_bytes_peak: 0,
+            page_ms: 0.0,
+            started: Instant::now(),
+            watch,
+            budgets_spent: 0,
+            served: 0,
+            scripts: HashMap::new(),
+            paused: None,
+            end: None,
+            locating: false,
+        }
+    }
+
+    /// Page time since navigation, in milliseconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
+    pub(super) fn page_ms(&self) -> u64 {
+        self.page_ms.round() as u64
+    }
+
+    /// Real time since the start, in milliseconds.
+    pub(super) fn wall_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn found(&mut self, observation: Observation) {
+        let page_ms = self.page_ms();
+        self.findings.add(observation, page_ms);
+    }
+
+    /// Sends a command to the page and waits for its result while answering whatever the page asks meanwhile.
+    pub(super) async fn call<C: Command>(&mut self, command: &C) -> Result<C::Response, Stop> {
+        let mut pending = self.page.send(command);
+        self.reply(&mut pending).await
+    }
+
+    async fn reply<R: serde::de::DeserializeOwned>(&mut self, pending: &mut Pending<R>) -> Result<R, Stop> {
+        loop {
+            tokio::select! {
+                biased;
+                happened = next(self.page, &mut self.watch) => self.handle(happened)?,
+                reply = pending.reply() => {
+                    self.watch.alive();
+                    return Ok(reply?);
+                }
+            }
+            self.check_end()?;
+        }
+    }
+
+    /// Waits for the replies to inputs. The page may need frames to answer; until it does, it gets them.
+    pub(super) async fn delivered(&mut self, inputs: Vec<Pending<Value>>, draw: Draw) -> Result<(), Stop> {
+        let mut inputs = inputs.into_iter();
+        let mut input = inputs.next();
+        for _ in 0..DELIVERY_FRAMES_MAX {
+            self.frame(FRAME_MS, draw).await?;
+            let deadline = tokio::time::Instant::now() + DELIVERY_WAIT;
+            while let Some(pending) = &mut input {
+                match tokio::time::timeout_at(deadline, self.reply(pending)).await {
+                    Ok(reply) => drop(reply?),
+                    Err(_) => break,
+                }
+                input = inputs.next();
+            }
+            if input.is_none() {
+                return Ok(());
+            }
+        }
+        tracing::debug!(page_ms = self.page_ms(), "the browser did not acknowledge an input");
+        Ok(())
+    }
+
+    /// Lets `step_ms` of page time pass and then draws one frame. Gives the screenshot if asked for one.
+    pub(super) async fn frame(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
+        if self.started.elapsed() > WALL_MAX {
+            let message = format!(
+                "the page is too slow: {} ms of its time took {} s",
+                self.page_ms(),
+                WALL_MAX.as_secs()
+            );
+            self.found(Observation::blocking(FindingClass::Hang, &message, None));
+            return Err(Stop::Ended);
+        }
+        let awaited = self.budgets_spent + 1;
+        let mut advance = SetVirtualTimePolicyParams::new(VirtualTimePolicy::Advance);
+        advance.budget = Some(step_ms);
+        drop(self.page.send(&advance));
+        while self.budgets_spent < awaited {
+            let happened = next(self.page, &mut self.watch).await;
+            self.handle(happened)?;
+            self.check_end()?;
+        }
+        self.watch.alive();
+        self.page_ms += step_ms;
+        self.page.ticks += step_ms;
+        self.frames += 1;
+        let look = (self.frames % FRAMES_PER_MEMORY_LOOK == 0)
+            .then(|| self.page.send(&GetHeapUsageParams::default()));
+        let begin = BeginFrameParams {
+            frame_time_ticks: Some(self.page.ticks),
+            interval: Some(step_ms),
+            no_display_updates: Some(draw == Draw::No),
+            screenshot: (draw == Draw::Screenshot).then(png),
+        };
+        let drawn = self.call(&begin).await?;
+        if let Some(mut look) = look {
+            let usage = self.reply(&mut look).await?;
+            self.look_at_memory(&usage)?;
+        }
+        self.findings.settle();
+        Ok(drawn.screenshot_data.and_then(|data| STANDARD.decode(String::from(data)).ok()))
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
+    fn look_at_memory(&mut self, usage: &runtime::GetHeapUsageReturns) -> Result<(), Stop> {
+        let bytes = (usage.used_size + usage.embedder_heap_used_size + usage.backing_storage_size) as u64;
+        self.memory_bytes_peak = self.memory_bytes_peak.max(bytes);
+        if bytes <= MEMORY_BYTES_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the page uses {} MiB of memory, more than the {} MiB it may",
+            bytes >> 20,
+            MEMORY_BYTES_MAX >> 20
+        );
+        self.found(Observation::blocking(FindingClass::Memory, &message, None));
+        Err(Stop::Ended)
+    }
+
+    /// Asks a hung page where it is and reports that.
+    pub(super) async fn locate_hang(&mut self, silence: Silence) {
+        if silence == Silence::Drawing {
+            let message = "drawing one frame takes longer than 4 s of processor time";
+            self.found(Observation::blocking(FindingClass::Hang, message, None));
+            return;
+        }
+        self.locating = true;
+        drop(self.page.send(&debugger::PauseParams::default()));
+        let paused = async {
+            while self.paused.is_none() {
+                let Some(event) = self.page.events.recv().await else { return };
+                if self.on_event(event).is_err() {
+                    return;
+                }
+            }
+        };
+        // Without an answer there is a finding all the same, only with no place.
+        let _ = tokio::time::timeout(LOCATE_MAX, paused).await;
+        let paused = self.paused.take();
+        let place = paused.as_ref().and_then(|paused| self.place_of(paused));
+        let function = paused
+            .as_ref()
+            .and_then(|paused| paused.call_frames.first())
+            .map(|frame| frame.function_name.as_str())
+            .filter(|name| !name.is_empty());
+        let message = match function {
+            Some(name) => format!("the page stopped answering in function `{name}`"),
+            None => "the page stopped answering".to_owned(),
+        };
+        self.found(Observation::blocking(FindingClass::Hang, &message, place));
+    }
+
+    fn place_of(&self, paused: &Paused) -> Option<Place> {
+        let own = |script: &str| self.scripts.get(script).is_some_and(|url| url == PAGE_URL);
+        let frame = paused.call_frames.iter().find(|frame| own(&frame.location.script_id))?;
+        Place::from_zero_based(frame.location.line_number, frame.location.column_number)
+    }
+
+    fn check_end(&mut self) -> Result<(), Stop> {
+        let Some(end) = self.end.take() else { return Ok(()) };
+        self.found(end);
+        Err(Stop::Ended)
+    }
+
+    fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
+        match happened {
+            Happened::Event(event) => self.on_event(event),
+            Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
+            Happened::Silence(Silence::Dead) => {
+                Err(Stop::Failed("it has not answered for 15 s, though nothing keeps it busy".to_owned()))
+            }
+            Happened::Silence(silence) => Err(Stop::Hang(silence)),
+        }
+    }
+
+    fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
+        let own = session == self.page.session;
+        match event {
+            Event::RequestPaused(request) => self.on_request(&session, &request),
+            Event::ExceptionThrown(details) => {
+                let observation = classify::exception(&details);
+                let page_ms = self.page_ms();
+                if own {
+                    self.findings.add_exception(details.exception_id, observation, page_ms);
+                } else {
+                    self.findings.add(observation, page_ms);
+                }
+            }
+            Event::ExceptionRevoked { exception_id } if own => self.findings.revoke(exception_id),
+            Event::ExceptionRevoked { .. } => {}
+            Event::ConsoleCalled(called) => self.found_some(classify::console(&called)),
+            Event::LogAdded(entry) => self.found_some(classify::log(&entry, self.source)),
+            Event::DialogOpening(dialog) => {
+                drop(self.page.send(&HandleJavaScriptDialogParams::new(true)));
+                self.found(classify::dialog(&dialog));
+            }
+            Event::Reported { payload } => {
+                if let Some(observation) = classify::announced(&payload) {
+                    let page_ms = self.page_ms();
+                    self.findings.suspect(observation, page_ms);
+                }
+            }
+            Event::Attached { session } => self.listen_to_child(&session),
+            Event::ScriptParsed { script_id, url } => {
+                if self.scripts.len() < SCRIPTS_MAX {
+                    self.scripts.insert(script_id, url);
+                }
+            }
+            Event::Paused(paused) => self.on_paused(paused),
+            Event::BudgetExpired if own => self.budgets_spent += 1,
+            Event::BudgetExpired => {}
+            Event::Crashed if own => {
+                let observation = Observation::blocking(FindingClass::Crash, "the page's process died", None);
+                self.end = Some(observation);
+                self.check_end()?;
+            }
+            Event::Crashed => {}
+        }
+        Ok(())
+    }
+
+    fn found_some(&mut self, observation: Option<Observation>) {
+        if let Some(observation) = observation {
+            self.found(observation);
+        }
+    }
+
+    fn on_paused(&mut self, paused: Paused) {
+        if paused.reason == "OOM" {
+            let place = self.place_of(&paused);
+            let message = "the page's script has used up its memory";
+            self.end = Some(Observation::blocking(FindingClass::Memory, message, place));
+        } else if self.locating {
+            self.paused = Some(paused);
+        } else {
+            // A `debugger` statement.
+            drop(self.page.send(&debugger::ResumeParams::default()));
+        }
+    }
+
+    fn on_request(&mut self, session: &str, request: &RequestPaused) {
+        let document = request.resource_type == "Document";
+        let main = request.frame_id == self.page.frame;
+        if document && main && request.request.url == PAGE_URL && self.served < SERVED_MAX {
+            self.served += 1;
+            let answer = self.document(&request.request_id);
+            drop(self.page.cdp.send(Some(session), &answer));
+            return;
+        }
+        if document && main {
+            // "No content" leaves the page where it is.
+            drop(
+                self.page
+                    .cdp
+                    .send(Some(session), &FulfillRequestParams::new(request.request_id.clone(), 204)),
+            );
+            self.found(classify::navigation(&request.request.url, self.source));
+            return;
+        }
+        let refuse = FailRequestParams::new(request.request_id.clone(), ErrorReason::BlockedByClient);
+        drop(self.page.cdp.send(Some(session), &refuse));
+        self.found_some(classify::request(request, self.source));
+    }
+
+    fn document(&self, request_id: &str) -> FulfillRequestParams {
+        let mut answer = FulfillRequestParams::new(request_id.to_owned(), 200);
+        answer.response_headers = Some(vec![
+            HeaderEntry::new("Content-Type", "text/html; charset=utf-8"),
+            // What the consumer's `<iframe sandbox="allow-scripts">` allows, and no more.
+            HeaderEntry::new("Content-Security-Policy", "sandbox allow-scripts"),
+            HeaderEntry::new("Cache-Control", "no-store"),
+        ]);
+        answer.body = Some(STANDARD.encode(self.source).into());
+        answer
+    }
+
+    fn listen_to_child(&self, session: &str) {
+        let cdp = &self.page.cdp;
+        cdp.listen(session, self.page.listener.clone());
+        drop(cdp.send(Some(session), &runtime::EnableParams::default()));
+        drop(cdp.send(Some(session), &log::EnableParams::default()));
+        drop(cdp.send(Some(session), &intercept_everything()));
+        drop(cdp.send(Some(session), &attach_children()));
+        drop(cdp.send(Some(session), &RunIfWaitingForDebuggerParams::default()));
+    }
+}
+
+fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Happened> + 'r {
+    let events = &mut page.events;
+    async move {
+        tokio::select! {
+            biased;
+            // First, so that a page that floods us with events is noticed all the same; it ends only when due.
+            silence = watch.silence() => Happened::Silence(silence),
+            Some(event) = events.recv() => Happened::Event(event),
+        }
+    }
+}
+
+fn png() -> ScreenshotParams {
+    ScreenshotParams {
+        format: Some(ScreenshotParamsFormat::Png),
+        quality: None,
+        optimize_for_speed: Some(true),
+    }
+}

@@ -1,0 +1,114 @@
+//! Notices a page that no longer answers. What counts is the processor time that the page's own process has
+//! used since its last sign of life, not the time on the wall: on a busy machine a clean page may be kept waiting
+//! for long, and that is no fault of the page.
+
+use std::time::Duration;
+
+use chromiumoxide::cdp::browser_protocol::system_info::{GetProcessInfoParams, GetProcessInfoReturns};
+use tokio::time::{Instant, sleep_until};
+
+use super::cdp::{Cdp, Pending};
+
+/// Silence after which the processor time is first read.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How often it is read from then on.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Processor seconds that a page's process may use without a sign of life.
+const PAGE_CPU_SECS_MAX: f64 = 0.8;
+
+/// The same for the process that draws: software rendering of heavy graphics is slow, but not stuck.
+const DRAW_CPU_SECS_MAX: f64 = 4.0;
+
+/// Silence after which the browser itself is taken to be broken, whatever it used.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Why there is no sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// The page's process is busy with the page.
+    Hang,
+    /// The process that draws is busy with the page.
+    Drawing,
+    /// Nobody is busy with anything.
+    Dead,
+}
+
+#[derive(Clone, Copy)]
+struct Usage {
+    pages: f64,
+    drawing: f64,
+}
+
+/// Watches one page.
+pub(super) struct Watch {
+    cdp: Cdp,
+    alive_at: Instant,
+    read_at: Instant,
+    first: Option<Usage>,
+    reading: Option<Pending<GetProcessInfoReturns>>,
+}
+
+impl Watch {
+    pub(super) fn new(cdp: Cdp) -> Self {
+        let now = Instant::now();
+        Self { cdp, alive_at: now, read_at: now + QUIET, first: None, reading: None }
+    }
+
+    /// The page has given a sign of life.
+    pub(super) fn alive(&mut self) {
+        self.alive_at = Instant::now();
+        self.read_at = self.alive_at + QUIET;
+        self.first = None;
+        self.reading = None;
+    }
+
+    /// Ends when the page has been silent for too long.
+    ///
+    /// # Cancel safety
+    /// May be dropped and called again; the silence goes on counting.
+    pub(super) async fn silence(&mut self) -> Silence {
+        let end = self.alive_at + SILENCE_MAX;
+        tokio::select! {
+            silence = self.read() => silence,
+            () = sleep_until(end) => Silence::Dead,
+        }
+    }
+
+    async fn read(&mut self) -> Silence {
+        loop {
+            let Some(reading) = &mut self.reading else {
+                sleep_until(self.read_at).await;
+                self.reading = Some(self.cdp.send(None, &GetProcessInfoParams::default()));
+                continue;
+            };
+            let reply = reading.reply().await;
+            self.reading = None;
+            self.read_at = Instant::now() + INTERVAL;
+            let Ok(reply) = reply else { return Silence::Dead };
+            let usage = usage(&reply);
+            let Some(first) = self.first else {
+                self.first = Some(usage);
+                continue;
+            };
+            if usage.pages - first.pages >= PAGE_CPU_SECS_MAX {
+                return Silence::Hang;
+            }
+            if usage.drawing - first.drawing >= DRAW_CPU_SECS_MAX {
+                return Silence::Drawing;
+            }
+        }
+    }
+}
+
+fn usage(info: &GetProcessInfoReturns) -> Usage {
+    let of = |kind: &str| {
+        info.process_info
+            .iter()
+            .filter(|process| process.r#type.eq_ignore_ascii_case(kind))
+            .map(|process| process.cpu_time)
+            .sum()
+    };
+    Usage { pages: of("renderer"), drawing: of("gpu") }
+}
