@@ -5,6 +5,7 @@
 
 mod config;
 pub mod journal;
+pub mod offline;
 pub mod openai;
 
 use std::sync::{Arc, Once};
@@ -38,9 +39,6 @@ pub enum BuildError {
         /// What the client said.
         message: String,
     },
-    /// The responder is not part of this build.
-    #[error("the responder `offline` is not part of this build; set MONDO_RESPONDER to another")]
-    NoOffline,
 }
 
 /// Makes the responder that the settings name.
@@ -49,7 +47,7 @@ pub enum BuildError {
 /// See [`BuildError`]; each is a matter of configuration, so a start should end with it.
 pub fn build(config: &LlmConfig) -> Result<Arc<dyn Llm>, BuildError> {
     match &config.responder {
-        Responder::Offline => Err(BuildError::NoOffline),
+        Responder::Offline => Ok(Arc::new(offline::Offline)),
         Responder::OpenAi(config) => Ok(Arc::new(openai::OpenAi::new(config)?)),
     }
 }
