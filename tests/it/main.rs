@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod architecture;
+mod llm_journal;
 mod llm_refusal;
 mod llm_reply;
 mod private_redis;

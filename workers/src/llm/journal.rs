@@ -16,7 +16,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-/// For so long a store that is away is waited for, with a paid reply in hand or before one is asked for.
+/// For so long a store that is away is waited for, with a paid reply in hand or before one is asked for, unless
+/// [`Journaled::patient_for`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
@@ -29,12 +30,13 @@ const PAUSE_MAX: Duration = Duration::from_secs(3);
 /// stored and counted.
 ///
 /// A reply that cannot be stored within 30 s is used all the same, with a warning: only if the job is then run again
-/// is it paid for twice.
+/// is it paid for twice. A local spool that outlives the process would close that gap; there is none yet.
 pub struct Journaled {
     llm: Arc<dyn Llm>,
     responder: String,
     queue: Queue,
     pair: PairId,
+    patience: Duration,
     tally: Mutex<Tally>,
 }
 
@@ -56,7 +58,13 @@ pub struct Tally {
 impl Journaled {
     /// Wraps `llm` for one job of `pair`. `responder` is provider and model: another one's replies are not reused.
     pub fn new(llm: Arc<dyn Llm>, responder: impl Into<String>, queue: Queue, pair: PairId) -> Self {
-        Self { llm, responder: responder.into(), queue, pair, tally: Mutex::default() }
+        Self { llm, responder: responder.into(), queue, pair, patience: PATIENCE, tally: Mutex::default() }
+    }
+
+    /// Waits for a store that is away for so long.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// What has been asked for so far.
@@ -70,7 +78,7 @@ impl Journaled {
 
     /// The journaled reply. An entry that cannot be read back is as good as none: the request is asked again.
     async fn recall(&self, key: &str) -> Result<Option<Reply>, LlmError> {
-        let stored = patiently(|| self.queue.journal_get(self.pair, key))
+        let stored = patiently(self.patience, || self.queue.journal_get(self.pair, key))
             .await
             .map_err(|error| LlmError::Journal { message: error.to_string() })?;
         let Some(stored) = stored else { return Ok(None) };
@@ -84,7 +92,8 @@ impl Journaled {
     async fn store(&self, key: &str, reply: &Reply) {
         // Strings and numbers always serialise.
         let bytes = serde_json::to_vec(reply).unwrap_or_default();
-        if let Err(error) = patiently(|| self.queue.journal_put(self.pair, key, &bytes)).await {
+        if let Err(error) = patiently(self.patience, || self.queue.journal_put(self.pair, key, &bytes)).await
+        {
             tracing::warn!(
                 pair.id = %self.pair,
                 responder = self.responder,
@@ -117,11 +126,12 @@ impl Llm for Journaled {
     }
 }
 
-/// Tries again while Redis is away, up to [`PATIENCE`]. A refusal of the value itself is final.
+/// Tries again while Redis is away, for so long. A refusal of the value itself is final.
 async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
+    patience: Duration,
     run: impl Fn() -> F,
 ) -> Result<T, QueueError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let mut pause = PAUSE;
     loop {
         match run().await {
