@@ -1,7 +1,7 @@
 //! A real HTTP server that speaks the `OpenAI` chat-completions protocol, well or badly, as a test tells it.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -106,10 +106,37 @@ enum Source {
 
 struct Shared {
     source: Source,
+    /// How often each request got a reply that has to be paid for.
+    paid: Mutex<HashMap<String, usize>>,
     turns: Mutex<VecDeque<Turn>>,
     refused_formats: Mutex<Vec<&'static str>>,
     calls: Mutex<Vec<Call>>,
     introduced: Mutex<Vec<Request>>,
+}
+
+impl Shared {
+    fn next_turn(&self, body: &Value) -> Turn {
+        let mut paid = self.paid.lock().unwrap();
+        let key = body["messages"].to_string();
+        let quotes_a_reply =
+            body["messages"].as_array().unwrap().iter().any(|message| message["role"] == "assistant");
+        let takes_turn = match self.source {
+            Source::Text(_) => true,
+            Source::Llm(_) => !paid.contains_key(&key) && !quotes_a_reply,
+        };
+        let times = paid.entry(key).or_default();
+        let turn = if takes_turn { self.turns.lock().unwrap().pop_front() } else { None };
+        let turn = turn.unwrap_or(Turn::Answer(Manner::Streamed));
+        *times += usize::from(matches!(turn, Turn::Answer(manner) if manner.is_reply()));
+        turn
+    }
+}
+
+impl Manner {
+    /// Whether the client gets a reply, good or bad, and not an error.
+    fn is_reply(self) -> bool {
+        !matches!(self, Self::Cut | Self::Unfinished | Self::Broken | Self::TooLarge)
+    }
 }
 
 /// The server; it ends with the value.
@@ -133,6 +160,7 @@ impl OpenAiServer {
     async fn start(source: Source) -> Self {
         let shared = Arc::new(Shared {
             source,
+            paid: Mutex::default(),
             turns: Mutex::default(),
             refused_formats: Mutex::default(),
             calls: Mutex::default(),
@@ -147,7 +175,9 @@ impl OpenAiServer {
         Self { address, shared, _tasks: tasks }
     }
 
-    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`].
+    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`]. A server that
+    /// answers like a responder gives a turn only to a request that it has not had before and that quotes no earlier
+    /// reply: so no job meets more than one fault, and a whole line can be run through any list of them.
     pub(crate) fn then(&self, turn: Turn) -> &Self {
         self.shared.turns.lock().unwrap().push_back(turn);
         self
@@ -156,6 +186,11 @@ impl OpenAiServer {
     /// How many turns have not been taken yet.
     pub(crate) fn turns_left(&self) -> usize {
         self.shared.turns.lock().unwrap().len()
+    }
+
+    /// How often each request got a reply that has to be paid for; the key is its messages.
+    pub(crate) fn paid(&self) -> HashMap<String, usize> {
+        self.shared.paid.lock().unwrap().clone()
     }
 
     /// Refuses every request whose `response_format` is of this type, with HTTP 400.
@@ -259,8 +294,7 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
         let error = json!({ "error": { "message": format!("`{format}` is not supported here"), "type": "invalid_request_error" } });
         return status(400, &[], error.to_string());
     }
-    let turn = shared.turns.lock().unwrap().pop_front().unwrap_or(Turn::Answer(Manner::Streamed));
-    match turn {
+    match shared.next_turn(&body) {
         Turn::Status(code, headers, body) => status(code, &headers, body),
         Turn::Silence => std::future::pending().await,
         Turn::Stream(pieces) => event_stream(pieces),

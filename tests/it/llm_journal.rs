@@ -1,0 +1,154 @@
+//! Nothing paid is paid again, also when Redis goes away with a reply in hand.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    pair::PairId,
+    ports::{Llm, LlmError, Purpose, Reply, Request},
+    queue::{Queue, QueueConfig},
+    step::Disposition,
+};
+use mondo_workers::llm::{
+    journal::{Journaled, Tally},
+    openai::{OpenAi, OpenAiConfig},
+};
+use tokio::sync::{Mutex, Notify};
+
+use crate::support::{
+    openai_server::{Manner, OpenAiServer, Turn, request},
+    redis::TestRedis,
+};
+
+const RESPONDER: &str = "test/asked-model";
+
+async fn queue(redis: &TestRedis) -> Queue {
+    let config = QueueConfig { url: redis.url(), prefix: "mondo".to_owned(), lease: Duration::from_secs(15) };
+    Queue::connect(config).await.expect("a queue")
+}
+
+/// A server whose calls cost 48 millionths of a dollar, and a way to ask it.
+async fn priced() -> (OpenAiServer, Arc<dyn Llm>) {
+    let server = OpenAiServer::saying("a kite").await;
+    let config = OpenAiConfig { price_in: 3.0, price_out: 3.0, ..server.config() };
+    let client = Arc::new(OpenAi::new(&config).expect("a client"));
+    (server, client)
+}
+
+#[tokio::test]
+async fn a_reply_is_paid_for_once_whoever_asks_again() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    let pair = PairId::fresh();
+
+    let first = Journaled::new(client.clone(), RESPONDER, queue.clone(), pair);
+    let bought = first.complete(&request("name an object")).await.unwrap();
+    assert_eq!(
+        first.tally(),
+        Tally { calls: 1, from_journal: 0, cost_micro_usd: 48, tokens_in: 11, tokens_out: 5 }
+    );
+
+    // The same job, delivered again to another worker.
+    let second = Journaled::new(client, RESPONDER, queue, pair);
+    assert_eq!(second.complete(&request("name an object")).await.unwrap(), bought);
+    assert_eq!(second.tally(), Tally { from_journal: 1, ..Tally::default() });
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn another_request_pair_or_responder_is_asked_anew() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    let pair = PairId::fresh();
+    let journaled = |responder: &str, pair| Journaled::new(client.clone(), responder, queue.clone(), pair);
+
+    journaled(RESPONDER, pair).complete(&request("name an object")).await.unwrap();
+    journaled(RESPONDER, pair).complete(&request("name another")).await.unwrap();
+    let solve = Request { purpose: Purpose::Solve, ..request("name an object") };
+    journaled(RESPONDER, pair).complete(&solve).await.unwrap();
+    journaled("test/other-model", pair).complete(&request("name an object")).await.unwrap();
+    journaled(RESPONDER, PairId::fresh()).complete(&request("name an object")).await.unwrap();
+    assert_eq!(server.calls().len(), 5);
+}
+
+#[tokio::test]
+async fn a_failed_call_is_neither_stored_nor_counted() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    server.then(Turn::Answer(Manner::Cut));
+    let journaled = Journaled::new(client, RESPONDER, queue, PairId::fresh());
+    journaled.complete(&request("name an object")).await.unwrap_err();
+    assert_eq!(journaled.tally(), Tally::default());
+    assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
+    assert_eq!(journaled.tally().calls, 1);
+}
+
+/// A responder during whose call Redis dies.
+struct Fatal {
+    llm: Arc<dyn Llm>,
+    redis: Arc<Mutex<TestRedis>>,
+    died: Arc<Notify>,
+}
+
+#[async_trait]
+impl Llm for Fatal {
+    async fn complete(&self, request: &Request) -> Result<Reply, LlmError> {
+        let reply = self.llm.complete(request).await;
+        self.redis.lock().await.server.kill();
+        self.died.notify_one();
+        reply
+    }
+}
+
+#[tokio::test]
+async fn a_paid_reply_waits_for_redis_to_come_back() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    let pair = PairId::fresh();
+    let redis = Arc::new(Mutex::new(redis));
+    let died = Arc::new(Notify::new());
+    let fatal = Arc::new(Fatal { llm: client.clone(), redis: redis.clone(), died: died.clone() });
+    let journaled = Journaled::new(fatal, RESPONDER, queue.clone(), pair).patient_for(Duration::from_mins(2));
+
+    let asked = request("name an object");
+    let revived = async {
+        died.notified().await;
+        redis.lock().await.server.revive().await.expect("the same Redis again");
+    };
+    let (reply, ()) = tokio::join!(journaled.complete(&asked), revived);
+    reply.unwrap();
+
+    let again = Journaled::new(client, RESPONDER, queue, pair);
+    again.complete(&asked).await.unwrap();
+    assert_eq!(again.tally().from_journal, 1, "the reply was stored after all");
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_paid_reply_is_used_even_if_redis_stays_away() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (_server, client) = priced().await;
+    let fatal = Arc::new(Fatal { llm: client, redis: Arc::new(Mutex::new(redis)), died: Arc::default() });
+    let journaled =
+        Journaled::new(fatal, RESPONDER, queue, PairId::fresh()).patient_for(Duration::from_millis(300));
+    assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
+    assert_eq!(journaled.tally().calls, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_asked_while_the_journal_cannot_be_read() {
+    let mut redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    redis.server.kill();
+    let journaled =
+        Journaled::new(client, RESPONDER, queue, PairId::fresh()).patient_for(Duration::from_millis(300));
+    let error = journaled.complete(&request("name an object")).await.unwrap_err();
+    assert_eq!((error.class(), error.disposition()), ("journal", Disposition::Wait { after: None }));
+    assert!(server.calls().is_empty());
+}
