@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mondo_jobs::{
     pair::PairId,
     ports::{Llm, LlmError, Purpose, Reply, Request},
-    queue::{Queue, QueueConfig},
+    queue::Queue,
     step::Disposition,
 };
 use mondo_workers::llm::{
@@ -17,14 +17,14 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::support::{
     openai_server::{Manner, OpenAiServer, Turn, request},
+    queue::connect,
     redis::TestRedis,
 };
 
 const RESPONDER: &str = "test/asked-model";
 
 async fn queue(redis: &TestRedis) -> Queue {
-    let config = QueueConfig { url: redis.url(), prefix: "mondo".to_owned(), lease: Duration::from_secs(15) };
-    Queue::connect(config).await.expect("a queue")
+    connect(redis.url(), Duration::from_secs(15)).await
 }
 
 /// A server whose calls cost 48 millionths of a dollar, and a way to ask it.
