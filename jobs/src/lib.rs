@@ -15,6 +15,7 @@ mod html;
 pub mod job;
 pub mod pair;
 pub mod ports;
+mod prompt;
 pub mod queue;
 pub mod ready;
 pub mod record;

@@ -8,6 +8,7 @@ use crate::{
     job::Job,
     pair::Draft,
     ports::{Llm, LlmError, Memory, MemoryError, RecentList, Sandbox, SandboxError},
+    record::RecordError,
     steps::Personas,
 };
 
@@ -29,8 +30,18 @@ pub struct StepContext {
 /// Bounds of the repair loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Fix rounds of one candidate before it is rejected, 0 to 20.
+    /// Fix rounds of one candidate before it is rejected, 0 to [`FIX_ROUNDS_MAX`].
     pub fix_rounds_max: u32,
+}
+
+/// The most fix rounds that any setting can allow.
+pub const FIX_ROUNDS_MAX: u32 = 20;
+
+impl Limits {
+    /// The rounds that are allowed, whatever the setting says.
+    pub fn fix_rounds(self) -> u32 {
+        self.fix_rounds_max.min(FIX_ROUNDS_MAX)
+    }
 }
 
 /// What one run of a step came to.
@@ -42,6 +53,18 @@ pub struct Outcome {
     pub next: Next,
     /// What later pairs should not repeat.
     pub remember: Vec<(RecentList, String)>,
+}
+
+impl Outcome {
+    /// A result with nothing to remember.
+    pub fn new(draft: Draft, next: Next) -> Self {
+        Self { draft, next, remember: Vec::new() }
+    }
+
+    /// The end of a pair that cannot be made good.
+    pub fn reject(draft: Draft, reason: impl Into<String>) -> Self {
+        Self::new(draft, Next::Reject { reason: reason.into() })
+    }
 }
 
 /// What follows a step.
@@ -84,16 +107,9 @@ pub enum StepError {
         /// What the renderer said.
         message: String,
     },
-    /// A value is larger than may be stored.
-    #[error("{what} has {bytes} bytes, more than the {limit} that are allowed")]
-    TooLarge {
-        /// What is too large.
-        what: &'static str,
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// The pair's record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 impl StepError {
@@ -103,7 +119,8 @@ impl StepError {
             Self::Llm(error) => error.disposition(),
             Self::Sandbox(error) => error.disposition(),
             Self::Memory(error) => error.disposition(),
-            Self::Incomplete { .. } | Self::Prompt { .. } | Self::TooLarge { .. } => Disposition::Bury,
+            Self::Record(error) => error.disposition(),
+            Self::Incomplete { .. } | Self::Prompt { .. } => Disposition::Bury,
         }
     }
 
@@ -115,7 +132,7 @@ impl StepError {
             Self::Memory(_) => "memory",
             Self::Incomplete { .. } => "incomplete",
             Self::Prompt { .. } => "prompt",
-            Self::TooLarge { .. } => "too_large",
+            Self::Record(error) => error.class(),
         }
     }
 }

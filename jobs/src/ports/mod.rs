@@ -1,5 +1,6 @@
 //! What a step may ask of the outside world. Each port is one trait; the room `workers` fills them.
 
+pub mod fake;
 pub mod llm;
 pub mod memory;
 pub mod sandbox;
