@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use mondo_jobs::{pair::PairId, queue::Queue};
+use mondo_jobs::{
+    pair::PairId,
+    queue::{Queue, QueueError},
+    ready::HANDOVER_LEASE,
+};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, timeout},
@@ -12,9 +16,6 @@ use tokio_util::task::TaskTracker;
 /// First pause between two attempts to tell Redis how a hand-over ended; doubles up to [`PAUSE_MAX`].
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
-
-/// A pair that was taken so long ago has returned to the ready list by itself.
-const LEASE: Duration = Duration::from_mins(1);
 
 /// How long Redis may take to note one ending.
 const NOTE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub(super) struct Handover(Option<Note>);
 impl Handover {
     /// The pair was taken at `taken_at`; tasks run on `tasks`, which the server awaits before it ends.
     pub(super) fn new(queue: Queue, pair: PairId, taken_at: Instant, tasks: TaskTracker) -> Self {
-        let lapses = taken_at + LEASE;
+        let lapses = taken_at + HANDOVER_LEASE;
         Self(Some(Note { queue, pair, lapses, tasks, runtime: Handle::current() }))
     }
 
@@ -101,7 +102,7 @@ impl Note {
         }
     }
 
-    async fn send_once(&self, ending: Ending) -> Result<(), mondo_jobs::queue::QueueError> {
+    async fn send_once(&self, ending: Ending) -> Result<(), QueueError> {
         match ending {
             Ending::Delivered => self.queue.delivered(self.pair).await,
             Ending::PutBack => self.queue.put_back(self.pair).await,

@@ -16,8 +16,8 @@ use super::handover::Handover;
 /// Consumers that may wait at once; a further one is turned away.
 pub(super) const WAITERS_MAX: usize = 512;
 
-/// Time between two looks at an empty list: at most ten a second, whoever waits.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Time between two looks at an empty list: at most four a second, whoever waits.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long Redis may take to answer one look.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(3);

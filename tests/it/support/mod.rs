@@ -1,5 +1,6 @@
 //! Helpers that several test modules share.
 
+pub(crate) mod http;
 pub(crate) mod openai_server;
 pub(crate) mod queue;
 pub(crate) mod redis;

@@ -57,11 +57,23 @@ impl TestQueue {
 
     /// Makes one pair ready.
     pub(crate) async fn make_ready(&self, body: &[u8]) -> PairId {
-        let pair = self.pairs(1).await.remove(0).id;
-        let delivery = self.claim(Step::Objects, "maker").await;
-        let end = Some(End::Ready { body: body.to_vec() });
-        self.queue.commit(&delivery, &Commit { end, ..Commit::default() }).await.unwrap();
-        pair
+        self.make_all_ready(&[body.to_vec()]).await.remove(0)
+    }
+
+    /// Makes a pair ready for each body, in this order.
+    pub(crate) async fn make_all_ready(&self, bodies: &[Vec<u8>]) -> Vec<PairId> {
+        let mut made = Vec::new();
+        for bodies in bodies.chunks(500) {
+            self.pairs(bodies.len()).await;
+            let deliveries = self.claims(Step::Objects, "maker", bodies.len()).await;
+            assert_eq!(deliveries.len(), bodies.len());
+            for (delivery, body) in deliveries.iter().zip(bodies) {
+                let end = Some(End::Ready { body: body.clone() });
+                self.queue.commit(delivery, &Commit { end, ..Commit::default() }).await.unwrap();
+            }
+            made.extend(deliveries.iter().map(|delivery| delivery.pair));
+        }
+        made
     }
 
     /// Waiting, running, delayed.
