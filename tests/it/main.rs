@@ -9,5 +9,6 @@ mod llm_reply;
 mod private_redis;
 mod queue_doctor;
 mod queue_moves;
+mod queue_workers;
 mod ready;
 mod support;

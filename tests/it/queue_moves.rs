@@ -442,10 +442,10 @@ async fn what_a_lost_reply_delivered_is_found_again_without_a_crash() {
     let lost = test.claims(Step::Objects, "one", 2).await;
     let mut reader = test.reader(Step::Objects, "one").await;
     for _ in 0..2 {
-        let own: Vec<_> = reader.own(None).await.unwrap().into_iter().map(job).collect();
+        let own: Vec<_> = reader.own("0-0", 100).await.unwrap().into_iter().map(job).collect();
         assert_eq!(own, lost, "as often as it is asked");
     }
-    let rest = reader.own(Some(&lost[0].entry)).await.unwrap();
+    let rest = reader.own(&lost[0].entry, 100).await.unwrap();
     assert_eq!(rest.into_iter().map(job).collect::<Vec<_>>(), lost[1..]);
 }
 

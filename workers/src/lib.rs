@@ -2,5 +2,6 @@
 //! nothing of HTTP or of pages that people see.
 #![warn(missing_docs)]
 
+pub mod backend;
 pub mod llm;
 pub mod sandbox;

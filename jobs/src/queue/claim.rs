@@ -82,14 +82,14 @@ impl Reader {
         Ok(entries.map(|(entry, fields)| Arrival::new(self.step, entry, 1, fields)).collect())
     }
 
-    /// What was pending for this consumer before, in order of arrival, at most 500 after the entry `after`.
+    /// What is pending for this consumer already, in order of arrival, at most `count` after the entry `after`
+    /// (`0-0` at first).
     ///
     /// # Errors
     /// When Redis is away or the group is gone.
-    pub async fn own(&mut self, after: Option<&str>) -> Result<Vec<Arrival>, QueueError> {
-        let first = after.map_or_else(|| "-".to_owned(), |entry| format!("({entry}"));
+    pub async fn own(&mut self, after: &str, count: usize) -> Result<Vec<Arrival>, QueueError> {
         let mut call = self.queue.scripts().own.key(self.queue.keys().stream(self.step));
-        call.arg(GROUP).arg(&self.consumer).arg(first).arg(BATCH_MAX);
+        call.arg(GROUP).arg(&self.consumer).arg(format!("({after}")).arg(count.min(BATCH_MAX));
         let found: Vec<Claimed> = call.invoke_async(&mut self.connection).await?;
         Ok(self.arrivals(found))
     }

@@ -70,6 +70,16 @@ impl QueueError {
         }
     }
 
+    /// Whether the same call may do better later: Redis is away, starting, full or overloaded. Otherwise the
+    /// call itself or the data it met is at fault.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Redis(error) => !matches!(error.code(), Some("WRONGTYPE" | "ERR")),
+            Self::Unreachable { .. } => true,
+            Self::Evicts { .. } | Self::TooLarge { .. } | Self::TooMany { .. } | Self::Letter { .. } => false,
+        }
+    }
+
     /// The stored and printed name of the error's class.
     pub fn class(&self) -> &'static str {
         match self {

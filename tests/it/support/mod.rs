@@ -4,3 +4,4 @@ pub(crate) mod http;
 pub(crate) mod openai_server;
 pub(crate) mod queue;
 pub(crate) mod redis;
+pub(crate) mod workers;

@@ -3,7 +3,7 @@
   way, and what a restarted Redis brought back.
 
   KEYS[1] stream of the step
-  ARGV[1] consumer group     ARGV[3] first entry id, or ( and the last one seen
+  ARGV[1] consumer group     ARGV[3] ( and the last entry id that was seen
   ARGV[2] consumer name      ARGV[4] how many at most, at most 500
 
   Returns   list of {entry id, deliveries so far, fields}

@@ -1,0 +1,106 @@
+//! Workers in this process, with a handler that a test writes as a closure.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use mondo_jobs::{
+    job::Step,
+    queue::{Commit, Delivery, End, Queue},
+};
+use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::queue::next_job;
+
+type Handle = dyn Fn(Delivery) -> BoxFuture<'static, Result<Commit, Failure>> + Send + Sync;
+
+pub(crate) struct Workers {
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) pulse: Pulse,
+    /// Every delivery that a handler was given.
+    pub(crate) seen: Arc<Mutex<Vec<Delivery>>>,
+    task: JoinHandle<Result<(), WorkersError>>,
+}
+
+struct Closure {
+    seen: Arc<Mutex<Vec<Delivery>>>,
+    handle: Box<Handle>,
+}
+
+#[async_trait]
+impl Handler for Closure {
+    async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
+        self.seen.lock().unwrap().push(delivery.clone());
+        (self.handle)(delivery.clone()).await
+    }
+}
+
+impl Workers {
+    /// Workers of all steps, with that many slots each.
+    pub(crate) fn start<F>(
+        queue: &Queue,
+        slots: usize,
+        handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Commit, Failure>> + Send + 'static,
+    {
+        Self::with_grace(queue, slots, Duration::from_secs(30), handle)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test awaits it in `stop`")]
+    pub(crate) fn with_grace<F>(
+        queue: &Queue,
+        slots: usize,
+        grace: Duration,
+        handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Commit, Failure>> + Send + 'static,
+    {
+        let seen = Arc::<Mutex<Vec<Delivery>>>::default();
+        let handler = Arc::new(Closure {
+            seen: Arc::clone(&seen),
+            handle: Box::new(move |delivery| Box::pin(handle(delivery))),
+        });
+        let (shutdown, pulse) = (CancellationToken::new(), Pulse::default());
+        let steps = Step::ALL.map(|step| (step, slots)).to_vec();
+        let options = WorkerOptions { steps, grace, pulse: pulse.clone() };
+        let task = tokio::spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
+        Self { shutdown, pulse, seen, task }
+    }
+
+    pub(crate) fn seen(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+/// Goes through all six steps and makes the pair ready.
+pub(crate) fn next_step(delivery: &Delivery) -> Commit {
+    let following = Step::ALL.into_iter().skip_while(|step| *step != delivery.step).nth(1);
+    Commit {
+        record: b"{}".to_vec(),
+        next: following.map(|step| next_job(delivery.pair, step)).into_iter().collect(),
+        end: following.is_none().then(|| End::Ready { body: delivery.pair.to_string().into_bytes() }),
+        ..Commit::default()
+    }
+}
+
+/// Waits until it holds.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "waited for a minute until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

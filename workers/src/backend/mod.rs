@@ -1,0 +1,54 @@
+//! How jobs come from the queue to whoever handles them, and how their ends go back: our own backend for
+//! apalis.
+//!
+//! For each step there is one apalis worker. Its *fetcher* claims entries, never more than there are free
+//! slots, on a connection of its own. A *keeper* renews leases and looks for what others left behind. Results
+//! go to one *acker*, which commits them in batches. None of them ever gives up: without Redis they pause.
+
+mod acker;
+mod backoff;
+mod claim;
+mod fetcher;
+mod keeper;
+mod outage;
+mod outcome;
+mod pulse;
+mod run;
+mod source;
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    disposition::Disposition,
+    queue::{Commit, Delivery},
+};
+
+pub use self::{
+    pulse::Pulse,
+    run::{WorkerOptions, WorkersError, run_workers},
+};
+
+/// Does the work of a job.
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Runs one job and says what to store; it stores nothing itself.
+    ///
+    /// # Errors
+    /// With what is to become of the job, and why.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the lease is lost, the time is up or the process ends; what it did outside
+    /// must be undone or be of no harm.
+    async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure>;
+}
+
+/// Why a run gave nothing to commit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {}", chain.join(": "))]
+pub struct Failure {
+    /// What becomes of the job.
+    pub disposition: Disposition,
+    /// The class that dead letters are grouped by.
+    pub class: String,
+    /// The error and its causes, outermost first.
+    pub chain: Vec<String>,
+}

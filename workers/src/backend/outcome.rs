@@ -1,0 +1,212 @@
+//! What becomes of a job after a run, decided in one place.
+
+use std::{any::Any, time::Duration};
+
+use apalis_core::error::BoxDynError;
+use mondo_jobs::{
+    disposition::Disposition,
+    queue::{Commit, Delivery},
+};
+use tokio::task::JoinError;
+use tower::timeout::error::Elapsed;
+
+use super::{
+    Failure,
+    backoff::{retry_delay, wait_delay},
+};
+
+/// After how many runs that ended with their worker a job is dead.
+pub(super) const CRASHES_MAX: u32 = 3;
+/// How long a halted job waits before it is tried again, in case somebody acted.
+const HALT_PERIOD: Duration = Duration::from_mins(1);
+
+/// What the acker must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Commit(Box<Commit>),
+    /// Uses an attempt.
+    Retry(Duration),
+    /// Uses none.
+    Wait(Duration),
+    Bury {
+        attempts: u32,
+        class: String,
+        chain: Vec<String>,
+    },
+    /// Hand back with nothing counted.
+    Release,
+    /// Somebody else has it: nothing to do.
+    Forget,
+}
+
+/// Why a run ended without a word of its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Interrupted {
+    #[error("the lease was lost")]
+    LeaseLost,
+    #[error("the worker had to end before the job did")]
+    Drained,
+    #[error("the job was handed back before it was started")]
+    HandedBack,
+}
+
+/// Decides by what the run returned; `random` is in 0..1.
+pub(super) fn decide(delivery: &Delivery, result: Result<Commit, BoxDynError>, random: f64) -> Outcome {
+    let error = match result {
+        Ok(commit) => return Outcome::Commit(Box::new(commit)),
+        Err(error) => error,
+    };
+    match error.downcast_ref::<Interrupted>() {
+        Some(Interrupted::Drained) => return Outcome::Release,
+        // Whoever has it now, or handed it back, takes care of it.
+        Some(Interrupted::LeaseLost | Interrupted::HandedBack) => return Outcome::Forget,
+        None => {}
+    }
+    of_failure(delivery, failure_of(delivery, error), random)
+}
+
+/// A job whose runs ended with their worker too often.
+pub(super) fn crashed(delivery: &Delivery) -> Outcome {
+    Outcome::Bury {
+        attempts: delivery.attempts,
+        class: "crashed".to_owned(),
+        chain: vec![format!("its worker ended {} times while running it", delivery.crashes)],
+    }
+}
+
+fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
+    let Failure { disposition, class, chain } = failure;
+    let error = chain.join(": ");
+    let Delivery { job, step, attempts, .. } = delivery;
+    let failed = attempts.saturating_add(1);
+    match disposition {
+        Disposition::Retry if failed < step.attempts_max() => {
+            let delay = retry_delay(*attempts, random);
+            tracing::warn!(job.id = %job, %step, attempt = failed, class, error, ?delay, "job failed; it will be tried again");
+            Outcome::Retry(delay)
+        }
+        Disposition::Retry | Disposition::Bury => {
+            tracing::error!(job.id = %job, %step, attempt = failed, class, error, "job failed for good; it is a dead letter");
+            Outcome::Bury { attempts: failed, class, chain }
+        }
+        Disposition::Wait { after } => {
+            let delay = wait_delay(after, random);
+            tracing::info!(job.id = %job, %step, class, error, ?delay, "job waits");
+            Outcome::Wait(delay)
+        }
+        Disposition::Halt => {
+            tracing::error!(job.id = %job, %step, class, error, "jobs like this one cannot go on until somebody acts");
+            Outcome::Wait(wait_delay(Some(HALT_PERIOD), random))
+        }
+    }
+}
+
+fn failure_of(delivery: &Delivery, error: BoxDynError) -> Failure {
+    let retry = |class: &str, text: String| Failure {
+        disposition: Disposition::Retry,
+        class: class.to_owned(),
+        chain: vec![text],
+    };
+    let error = match error.downcast::<Failure>() {
+        Ok(failure) => return *failure,
+        Err(error) => error,
+    };
+    if error.is::<Elapsed>() {
+        let seconds = delivery.step.time_max().as_secs();
+        return retry(
+            "timeout",
+            format!("the run took longer than the {seconds} s of step {}", delivery.step),
+        );
+    }
+    match error.downcast::<JoinError>() {
+        Ok(error) => match error.try_into_panic() {
+            Ok(panic) => retry("panic", format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+            Err(error) => retry("cancelled", error.to_string()),
+        },
+        Err(error) => retry("unknown", error.to_string()),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use mondo_jobs::{job::Job, pair::PairId};
+    use tower::{Service as _, ServiceExt as _, service_fn, timeout::Timeout};
+
+    use super::*;
+
+    fn delivery(attempts: u32) -> Delivery {
+        let job = Job::first(PairId::fresh());
+        Delivery {
+            job: job.id(),
+            pair: job.pair,
+            step: job.step,
+            entry: "1-0".to_owned(),
+            envelope: job.envelope(),
+            attempts,
+            crashes: 0,
+        }
+    }
+
+    fn failure(disposition: Disposition) -> Failure {
+        Failure { disposition, class: "type".to_owned(), chain: vec!["outer".to_owned(), "inner".to_owned()] }
+    }
+
+    fn buried(attempts: u32) -> Outcome {
+        let chain = vec!["outer".to_owned(), "inner".to_owned()];
+        Outcome::Bury { attempts, class: "type".to_owned(), chain }
+    }
+
+    #[test]
+    fn a_failure_ends_as_its_disposition_says() {
+        let seconds = Duration::from_secs;
+        for (attempts, disposition, outcome) in [
+            (0, Disposition::Retry, Outcome::Retry(seconds(1))),
+            (3, Disposition::Retry, Outcome::Retry(seconds(8))),
+            (4, Disposition::Retry, buried(5)),
+            (0, Disposition::Bury, buried(1)),
+            (4, Disposition::Wait { after: Some(seconds(4)) }, Outcome::Wait(seconds(5))),
+            (4, Disposition::Halt, Outcome::Wait(seconds(75))),
+        ] {
+            let decided = decide(&delivery(attempts), Err(failure(disposition).into()), 1.0);
+            assert_eq!(decided, outcome, "{disposition:?} after {attempts} attempts");
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_no_failure() {
+        for (interrupted, outcome) in [
+            (Interrupted::LeaseLost, Outcome::Forget),
+            (Interrupted::HandedBack, Outcome::Forget),
+            (Interrupted::Drained, Outcome::Release),
+        ] {
+            assert_eq!(decide(&delivery(4), Err(interrupted.into()), 1.0), outcome);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_and_a_panic_are_failed_attempts() {
+        let forever = service_fn(|()| std::future::pending::<Result<(), BoxDynError>>());
+        let mut service = Timeout::new(forever, Duration::from_secs(1));
+        let late = service.ready().await.unwrap().call(()).await.unwrap_err();
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async { panic!("at the disco") });
+        let panic: BoxDynError = tasks.join_next().await.unwrap().unwrap_err().into();
+
+        for (error, class, text) in [(late, "timeout", "300 s"), (panic, "panic", "at the disco")] {
+            let Outcome::Bury { attempts: 5, class: got, chain } = decide(&delivery(4), Err(error), 1.0)
+            else {
+                panic!("{class} is not buried at its last attempt");
+            };
+            assert_eq!(got, class);
+            assert!(chain[0].contains(text), "{chain:?}");
+        }
+    }
+}

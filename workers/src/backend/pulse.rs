@@ -1,0 +1,71 @@
+//! Whether work is still being fetched: a worker may answer every ping and yet consume nothing.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Tells how long ago work was last looked for with success; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Pulse {
+    beats: Arc<Mutex<Vec<Arc<Beat>>>>,
+}
+
+impl Pulse {
+    /// The time since the last successful look at the queue, of the step for which it is longest. A step all
+    /// of whose slots are busy does not look and counts as well. Absent until workers run. Healthy is under
+    /// 15 s.
+    pub fn last_poll_age(&self) -> Option<Duration> {
+        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        beats.iter().map(|beat| beat.age()).max()
+    }
+
+    pub(super) fn add(&self) -> Arc<Beat> {
+        let beat = Arc::new(Beat(Mutex::new(State::Polled(Instant::now()))));
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&beat));
+        beat
+    }
+}
+
+/// The pulse of one fetcher.
+pub(super) struct Beat(Mutex<State>);
+
+enum State {
+    Polled(Instant),
+    Busy,
+}
+
+impl Beat {
+    pub(super) fn polled(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Polled(Instant::now());
+    }
+
+    pub(super) fn busy(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Busy;
+    }
+
+    fn age(&self) -> Duration {
+        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Polled(at) => at.elapsed(),
+            State::Busy => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_step_counts_and_a_busy_one_is_healthy() {
+        let pulse = Pulse::default();
+        assert_eq!(pulse.last_poll_age(), None);
+        let (first, second) = (pulse.add(), pulse.add());
+        *first.0.lock().unwrap() =
+            State::Polled(Instant::now().checked_sub(Duration::from_secs(30)).unwrap());
+        second.polled();
+        assert!(pulse.last_poll_age().unwrap() >= Duration::from_secs(30));
+        first.busy();
+        assert!(pulse.last_poll_age().unwrap() < Duration::from_secs(30));
+    }
+}
