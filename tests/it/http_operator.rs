@@ -126,6 +126,20 @@ async fn what_is_not_there_is_answered_in_the_same_shape() {
 }
 
 #[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing_of_the_inside() {
+    let test = TestQueue::start().await;
+    let poll_age = Arc::new(|| panic!("the inside"));
+    let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age)).await;
+    let reply = api.get("/readyz").await;
+    assert_eq!(reply.status, 500);
+    assert!(reply.headers.contains_key("x-request-id"));
+    let error = "this server made a mistake; its log says more";
+    assert_eq!(reply.json(), json!({ "success": false, "body": {}, "error": error }));
+    assert_eq!(api.get("/health").await.status, 200);
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn every_answer_carries_the_id_of_its_request() {
     let test = TestQueue::start().await;
     let api = TestApi::start(test.queue.clone(), Duration::ZERO).await;

@@ -13,13 +13,19 @@ use crate::support::{
 const PATH: &str = "/api/synthetic-gen";
 /// For tests whose list never is empty while they ask.
 const NO_WAIT: Duration = Duration::ZERO;
-/// More than any socket buffer here takes.
+/// More than sockets take, less than the HTTP library keeps: it has asked for all when the client stops reading.
+const MEDIUM: usize = 350_000;
+/// More than the HTTP library keeps: it has not asked for the end when the client stops reading.
 const LARGE: usize = 1_900_000;
 
 /// A v1 body with this number in it and this many bytes of page.
 fn body(number: usize, bytes: usize) -> Vec<u8> {
     let page = "x".repeat(bytes);
     serde_json::to_vec(&json!({ "prompt": number.to_string(), "page": page })).unwrap()
+}
+
+fn request() -> String {
+    format!("GET {PATH} HTTP/1.1\r\nHost: mondo\r\n\r\n")
 }
 
 fn number(reply: &crate::support::http::Reply) -> usize {
@@ -145,6 +151,27 @@ async fn many_waiting_consumers_cost_redis_as_much_as_one() {
     api.stop().await;
 }
 
+#[tokio::test]
+async fn a_consumer_too_many_is_turned_away_at_once() {
+    const WAITERS_MAX: usize = 512;
+    let test = TestQueue::start().await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let mut clients = Vec::new();
+    for _ in 0..WAITERS_MAX {
+        let mut client = api.client().await;
+        client.ask("GET", PATH).await;
+        clients.push(client);
+    }
+    until_waiting(&api, WAITERS_MAX).await;
+    let started = Instant::now();
+    let reply = api.get(PATH).await;
+    assert!(started.elapsed() < DEADLINE);
+    assert_eq!(reply.status, 503);
+    assert_eq!(reply.headers["retry-after"], "5");
+    assert_eq!(reply.json()["error"], "no pair is ready and too many clients wait");
+    api.stop().await;
+}
+
 async fn commands(connection: &mut redis::aio::MultiplexedConnection) -> u64 {
     let info: String = redis::cmd("INFO").arg("stats").query_async(connection).await.unwrap();
     let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
@@ -173,10 +200,11 @@ async fn a_client_that_hangs_up_at_once_leaves_the_pair() {
     let api = TestApi::start(test.queue.clone(), DEADLINE).await;
     // Redis holds its answers back, so that the client certainly is gone before there is one.
     let mut connection = test.redis.connection().await;
-    for reset in [false, true] {
+    // With a second request in its hands, the HTTP library does not see that nobody is there any more.
+    for (requests, reset) in [(1, false), (1, true), (2, false), (2, true)] {
         let () = redis::cmd("CLIENT").arg("PAUSE").arg(500).query_async(&mut connection).await.unwrap();
         let mut client = api.client().await;
-        client.ask("GET", PATH).await;
+        client.send(request().repeat(requests).as_bytes()).await;
         if reset {
             client.reset();
         } else {
@@ -190,25 +218,27 @@ async fn a_client_that_hangs_up_at_once_leaves_the_pair() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_and_leaves_gives_the_pair_back_to_the_head() {
-    let test = TestQueue::start().await;
-    publish_numbered(&test, 2, LARGE).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
-    for reset in [false, true] {
-        let mut client = api.narrow_client().await;
-        client.ask("GET", PATH).await;
-        client.read_some(1000).await;
-        assert_eq!(ready(&test).await, (1, 1), "the response is under way, so the pair is not delivered");
-        if reset {
-            client.reset();
-        } else {
-            client.close();
+    for bytes in [MEDIUM, LARGE] {
+        let test = TestQueue::start().await;
+        publish_numbered(&test, 2, bytes).await;
+        let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+        for reset in [false, true] {
+            let mut client = api.narrow_client().await;
+            client.ask("GET", PATH).await;
+            client.read_some(1000).await;
+            assert_eq!(ready(&test).await, (1, 1), "the response is under way, so the pair is not delivered");
+            if reset {
+                client.reset();
+            } else {
+                client.close();
+            }
+            until_ready(&test, 2).await;
         }
-        until_ready(&test, 2).await;
+        assert_eq!(number(&api.get(PATH).await), 0, "it is the head again");
+        assert_eq!(number(&api.get(PATH).await), 1);
+        until_ready(&test, 0).await;
+        api.stop().await;
     }
-    assert_eq!(number(&api.get(PATH).await), 0, "it is the head again");
-    assert_eq!(number(&api.get(PATH).await), 1);
-    until_ready(&test, 0).await;
-    api.stop().await;
 }
 
 #[tokio::test]
@@ -221,8 +251,7 @@ async fn one_connection_gets_one_pair_per_request() {
         client.ask("GET", PATH).await;
         assert_eq!(number(&client.reply().await), expected);
     }
-    let request = format!("GET {PATH} HTTP/1.1\r\nHost: mondo\r\n\r\n");
-    client.send(request.repeat(3).as_bytes()).await;
+    client.send(request().repeat(3).as_bytes()).await;
     for expected in 3..6 {
         assert_eq!(number(&client.reply().await), expected);
     }
@@ -236,7 +265,7 @@ async fn a_pipelining_client_that_leaves_loses_only_what_it_was_sent() {
     publish_numbered(&test, 4, LARGE).await;
     let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
     let mut client = api.narrow_client().await;
-    client.send(format!("GET {PATH} HTTP/1.1\r\nHost: mondo\r\n\r\n").repeat(3).as_bytes()).await;
+    client.send(request().repeat(3).as_bytes()).await;
     assert_eq!(number(&client.reply().await), 0);
     client.read_some(1000).await;
     client.close();
@@ -321,6 +350,25 @@ async fn a_stop_lets_waiting_consumers_go_at_once() {
     assert!(started.elapsed() < DEADLINE / 4);
     let reply = client.reply().await;
     assert_eq!((reply.status, reply.headers["retry-after"].as_str()), (503, "1"));
+}
+
+#[tokio::test]
+async fn a_stop_waits_until_redis_knows_how_the_last_hand_overs_ended() {
+    const PAUSE: Duration = Duration::from_secs(2);
+    let test = TestQueue::start().await;
+    publish_numbered(&test, 1, LARGE).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let mut client = api.narrow_client().await;
+    client.ask("GET", PATH).await;
+    client.read_some(1000).await;
+    let mut connection = test.redis.connection().await;
+    let paused = Instant::now();
+    let pause = u64::try_from(PAUSE.as_millis()).unwrap();
+    let () = redis::cmd("CLIENT").arg("PAUSE").arg(pause).query_async(&mut connection).await.unwrap();
+    assert_eq!(number(&client.reply().await), 0);
+    api.stop().await;
+    assert!(paused.elapsed() >= PAUSE, "Redis cannot have answered yet");
+    assert_eq!(ready(&test).await, (0, 0));
 }
 
 #[tokio::test]
