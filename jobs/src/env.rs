@@ -93,6 +93,11 @@ impl Env {
         self.problems.push(problem.into());
     }
 
+    /// The names that were asked for so far, in that order.
+    pub fn asked(&self) -> &[&'static str] {
+        &self.asked
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

@@ -29,6 +29,14 @@ impl Queue {
         self.take_for(HANDOVER_LEASE).await
     }
 
+    /// The body of the pair at the head, which stays where it is.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn peek(&self) -> Result<Option<Vec<u8>>, QueueError> {
+        self.first_body().await
+    }
+
     /// The response has been written out: the pair is gone.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod architecture;
+mod cli;
+mod cli_make;
 mod http_operator;
 mod http_take;
 mod llm_journal;

@@ -4,4 +4,5 @@
 
 pub mod backend;
 pub mod llm;
+pub mod runner;
 pub mod sandbox;

@@ -1,6 +1,6 @@
 //! Why the queue could not do what it was asked.
 
-use crate::step::Disposition;
+use crate::disposition::Disposition;
 
 /// Why the queue could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,15 @@ impl Queue {
         }
     }
 
+    /// Reads the head of the list and then its body; a consumer that is faster leaves nothing to read.
+    pub(crate) async fn first_body(&self) -> Result<Option<Vec<u8>>, QueueError> {
+        let (keys, mut connection) = (self.keys(), self.connection());
+        let head: Option<String> =
+            redis::cmd("LINDEX").arg(keys.ready()).arg(0).query_async(&mut connection).await?;
+        let Some(pair) = head else { return Ok(None) };
+        Ok(redis::cmd("HGET").arg(keys.ready_bodies()).arg(pair).query_async(&mut connection).await?)
+    }
+
     /// Says whether the pair was still there.
     pub(crate) async fn drop_taken(&self, pair: PairId) -> Result<bool, QueueError> {
         let keys = self.keys();

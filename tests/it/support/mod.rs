@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod openai_server;
+pub(crate) mod program;
 pub(crate) mod queue;
 pub(crate) mod redis;
 pub(crate) mod workers;

@@ -1,0 +1,205 @@
+//! What several commands start together: Redis where none is configured, the queue, and workers with their
+//! responder and their sandbox.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use mondo_jobs::{
+    queue::{Marks, NewPair, Queue, QueueConfig},
+    record,
+    steps::Personas,
+};
+use mondo_workers::{
+    backend::{self, Pulse, WorkerOptions},
+    llm,
+    runner::Runner,
+    sandbox::{self, BrowserPool},
+};
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{config::Config, http::PollAge, private_redis::PrivateRedis};
+
+/// How often *ready + under way* is looked at.
+const REFILL_PERIOD: Duration = Duration::from_secs(1);
+
+/// The Redis of a process: a configured one, or a private one that ends with it.
+pub struct Redis {
+    url: SecretString,
+    private: Option<PrivateRedis>,
+}
+
+impl Redis {
+    /// The configured Redis, or a private one in `dir`.
+    ///
+    /// # Errors
+    /// When the private one cannot be started.
+    pub async fn configured_or_private(config: &Config, dir: &Path) -> anyhow::Result<Self> {
+        match &config.redis {
+            Some(url) => Ok(Self { url: url.clone(), private: None }),
+            None => Self::private(dir).await,
+        }
+    }
+
+    /// A private Redis in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn private(dir: &Path) -> anyhow::Result<Self> {
+        let private = PrivateRedis::start(dir).await?;
+        Ok(Self { url: private.url(), private: Some(private) })
+    }
+
+    /// Connects the queue to it.
+    ///
+    /// # Errors
+    /// When it does not answer in time or is not fit for a queue.
+    pub async fn queue(&self, config: &Config) -> anyhow::Result<Queue> {
+        connect(config, self.url.clone()).await
+    }
+
+    /// Ends a private server; a configured one goes on.
+    pub async fn stop(self) {
+        if let Some(private) = self.private {
+            private.stop().await;
+        }
+    }
+}
+
+/// Connects to the configured Redis, for commands that have no use for a private one.
+///
+/// # Errors
+/// When none is configured or it does not answer in time.
+pub async fn configured_queue(config: &Config) -> anyhow::Result<Queue> {
+    let url = config.redis.clone().context(
+        "no Redis is configured: set REDIS_URL, or REDIS_HOST and its companions (`mondo up` alone starts a \
+         private one)",
+    )?;
+    connect(config, url).await
+}
+
+async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
+    let queue = QueueConfig {
+        url,
+        prefix: config.prefix.clone(),
+        lease: config.lease,
+        connect_time_max: config.redis_wait,
+    };
+    Ok(Queue::connect(queue).await?)
+}
+
+/// Running workers.
+pub struct Workers {
+    pool: Arc<BrowserPool>,
+    pulse: Pulse,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Workers {
+    /// Opens the sandbox and starts workers for the configured steps; with `marks`, also keeps the ready list
+    /// filled.
+    ///
+    /// # Errors
+    /// When there is no sandbox, the responder is set up wrongly, or the file of personas cannot be read.
+    pub async fn start(config: &Config, queue: &Queue, marks: Option<Marks>) -> anyhow::Result<Self> {
+        let personas = match &config.personas {
+            None => Personas::embedded(),
+            Some(path) => Personas::from_file(path).context("MONDO_PERSONAS")?,
+        };
+        tracing::info!("{}", config.llm.start_line());
+        let responder = llm::build(&config.llm)?;
+        let pool = sandbox::open(config.sandbox.clone()).await?;
+        let handler = Arc::new(Runner {
+            queue: queue.clone(),
+            llm: responder,
+            responder: config.llm.name().into(),
+            sandbox: Arc::clone(&pool) as Arc<dyn mondo_jobs::ports::Sandbox>,
+            personas: Arc::new(personas),
+            limits: config.limits,
+        });
+        let pulse = Pulse::default();
+        let options = WorkerOptions {
+            steps: config.steps.iter().map(|step| (*step, config.slots(*step))).collect(),
+            grace: config.grace,
+            pulse: pulse.clone(),
+        };
+
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (worker_queue, told) = (queue.clone(), stop.clone());
+        let running = tasks.spawn(async move {
+            backend::run_workers(worker_queue, options, handler, told).await.context("workers ended")
+        });
+        if let Some(marks) = marks {
+            tasks.spawn(keep_filled(queue.clone(), marks, stop.clone()));
+        }
+        tasks.close();
+        Ok(Self { pool, pulse, stop, tasks, running })
+    }
+
+    /// How long ago a stream was last polled with success, for readiness.
+    pub fn poll_age(&self) -> PollAge {
+        let pulse = self.pulse.clone();
+        Arc::new(move || pulse.last_poll_age().unwrap_or_default())
+    }
+
+    /// Waits until the workers end by themselves, which they only do when something is broken.
+    ///
+    /// # Errors
+    /// Always: says what ended them.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
+        match (&mut self.running).await {
+            Ok(Ok(())) => anyhow::bail!("the workers ended by themselves"),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(error).context("the workers' task died"),
+        }
+    }
+
+    /// Lets running jobs finish within the grace time, hands back the others, and closes the sandbox.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+        self.pool.close().await;
+    }
+}
+
+async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
+    let mut reported = false;
+    while stop.run_until_cancelled(tokio::time::sleep(REFILL_PERIOD)).await.is_some() {
+        let wanted = usize::try_from(marks.high).unwrap_or(usize::MAX).min(100);
+        match refill(&queue, marks, wanted).await {
+            Ok(0) => reported = false,
+            Ok(started) => {
+                reported = false;
+                tracing::info!(started, "pairs started");
+            }
+            Err(error) if !reported => {
+                reported = true;
+                tracing::warn!(%error, "cannot refill; trying again every second");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<u64> {
+    let pairs: Result<Vec<NewPair>, _> =
+        (0..wanted).map(|_| record::new_pair(rand::random(), now_ms())).collect();
+    Ok(queue.refill(marks, &pairs?).await?)
+}
+
+/// Milliseconds since the Unix epoch.
+pub fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

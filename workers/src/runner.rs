@@ -1,0 +1,162 @@
+//! Runs one claimed job: reads the pair's draft, runs the step on it, and turns what comes of it into one
+//! commit, or into an error with its fate.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    body,
+    job::{EnvelopeError, Job, Step},
+    pair::{Draft, StepRecord},
+    ports::{Llm, Sandbox},
+    queue::{Commit, Delivery, End, Queue, QueueError},
+    record::{self, Fields, RecordError},
+    step::{Disposition, Limits, Next, Outcome, StepContext, StepError},
+    steps::{self, Personas},
+};
+
+use crate::{
+    backend::{Failure, Handler},
+    llm::journal::{Journaled, Tally},
+};
+
+/// What every job of a process shares.
+#[derive(Clone)]
+pub struct Runner {
+    /// Where drafts are read and replies are journaled.
+    pub queue: Queue,
+    /// Answers requests.
+    pub llm: Arc<dyn Llm>,
+    /// Provider and model: the journal keeps replies of others apart.
+    pub responder: Arc<str>,
+    /// Runs pages.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Who asks questions.
+    pub personas: Arc<Personas>,
+    /// Bounds of the repair loop.
+    pub limits: Limits,
+}
+
+#[async_trait]
+impl Handler for Runner {
+    async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
+        Ok(self.run(delivery).await?)
+    }
+}
+
+/// Why a job came to no commit.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error("cannot read or store the pair: {0}")]
+    Queue(#[from] QueueError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+}
+
+impl RunError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Step(error) => error.disposition(),
+            Self::Queue(error) => error.disposition(),
+            Self::Record(error) => error.disposition(),
+            // A newer release's job waits for a newer worker; garbage cannot get better.
+            Self::Envelope(EnvelopeError::Newer { .. }) => Disposition::Wait { after: None },
+            Self::Envelope(EnvelopeError::Undecodable(_)) => Disposition::Bury,
+        }
+    }
+
+    fn class(&self) -> &'static str {
+        match self {
+            Self::Step(error) => error.class(),
+            Self::Queue(_) => "queue",
+            Self::Record(error) => error.class(),
+            Self::Envelope(EnvelopeError::Newer { .. }) => "newer",
+            Self::Envelope(EnvelopeError::Undecodable(_)) => "undecodable",
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        let mut chain = vec![error.to_string()];
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            chain.push(cause.to_string());
+            source = cause.source();
+        }
+        chain.dedup();
+        Self { disposition: error.disposition(), class: error.class().to_owned(), chain }
+    }
+}
+
+impl Runner {
+    async fn run(&self, delivery: &Delivery) -> Result<Commit, RunError> {
+        let started = Instant::now();
+        let job = Job::from_envelope(delivery.pair, &delivery.envelope)?;
+        let stored = self.queue.record(job.pair).await?;
+        let draft = record::decode(job.pair, stored.clone())?;
+        let llm =
+            Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.queue.clone(), job.pair));
+        let ctx = StepContext {
+            llm: Arc::clone(&llm) as Arc<dyn Llm>,
+            sandbox: Arc::clone(&self.sandbox),
+            memory: Arc::new(self.queue.clone()),
+            personas: Arc::clone(&self.personas),
+            limits: self.limits,
+        };
+        let outcome = steps::run(&job, draft, &ctx).await?;
+        let record = step_record(&job, delivery, &outcome.draft, &llm.tally(), started);
+        tracing::debug!(job.id = %delivery.job, step = %job.step, duration_ms = record.duration_ms, "step done");
+        commit(&stored, outcome, record)
+    }
+}
+
+fn step_record(job: &Job, delivery: &Delivery, draft: &Draft, tally: &Tally, started: Instant) -> StepRecord {
+    let report = job.candidate.and_then(|name| draft.candidates.get(&name)?.report.as_ref());
+    StepRecord {
+        step: job.step,
+        candidate: job.candidate,
+        round: job.round,
+        attempt: delivery.attempts,
+        at_ms: now_ms(),
+        duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        llm_calls: tally.calls,
+        cost_micro_usd: tally.cost_micro_usd,
+        blocking: report
+            .filter(|_| job.step == Step::Execute)
+            .map(|report| u32::try_from(report.blocking().count()).unwrap_or(u32::MAX)),
+    }
+}
+
+/// Puts everything that a finished job stores into one transaction.
+fn commit(stored: &Fields, outcome: Outcome, record: StepRecord) -> Result<Commit, RunError> {
+    let Outcome { mut draft, next, remember } = outcome;
+    let fields = record::changed_fields(stored, &draft)?;
+    let counters = [
+        ("llm_calls", i64::from(record.llm_calls)),
+        ("cost_micro_usd", i64::try_from(record.cost_micro_usd).unwrap_or(i64::MAX)),
+    ];
+    let done = record::done_value(&record)?;
+    draft.history.push(record);
+    let (next, end) = match next {
+        Next::Run(jobs) => (jobs.iter().map(record::new_job).collect(), None),
+        Next::Ready => (Vec::new(), Some(End::Ready { body: body::v1_body(&draft)? })),
+        Next::Reject { reason } => (Vec::new(), Some(End::Rejected { reason })),
+    };
+    let counters = counters.into_iter().filter(|(_, amount)| *amount != 0);
+    let counters = counters.map(|(name, amount)| (name.to_owned(), amount)).collect();
+    Ok(Commit { record: done, fields, next, end, remember, counters })
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
