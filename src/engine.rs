@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 use mondo_jobs::{
+    job::Step,
+    ports::Sandbox,
     queue::{Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
@@ -17,7 +19,7 @@ use mondo_workers::{
     backend::{self, Pulse, WorkerOptions},
     llm,
     runner::Runner,
-    sandbox::{self, BrowserPool},
+    sandbox::{self, BrowserPool, NoSandbox},
 };
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
@@ -95,7 +97,8 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
 
 /// Running workers.
 pub struct Workers {
-    pool: Arc<BrowserPool>,
+    /// Absent where no job of `execute` is run: such a worker needs no browser.
+    pool: Option<Arc<BrowserPool>>,
     pulse: Pulse,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -103,8 +106,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Opens the sandbox and starts workers for the configured steps; with `marks`, also keeps the ready list
-    /// filled.
+    /// Starts workers for the configured steps, with a sandbox if `execute` is among them; with `marks`, also
+    /// keeps the ready list filled.
     ///
     /// # Errors
     /// When there is no sandbox, the responder is set up wrongly, or the file of personas cannot be read.
@@ -115,12 +118,15 @@ impl Workers {
         };
         tracing::info!("{}", config.llm.start_line());
         let responder = llm::build(&config.llm)?;
-        let pool = sandbox::open(config.sandbox.clone()).await?;
+        let pool = match config.steps.contains(&Step::Execute) {
+            true => Some(sandbox::open(config.sandbox.clone()).await?),
+            false => None,
+        };
         let handler = Arc::new(Runner {
             queue: queue.clone(),
             llm: responder,
             responder: config.llm.name().into(),
-            sandbox: Arc::clone(&pool) as Arc<dyn mondo_jobs::ports::Sandbox>,
+            sandbox: port(pool.as_ref()),
             personas: Arc::new(personas),
             limits: config.limits,
         });
@@ -168,7 +174,16 @@ impl Workers {
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
-        self.pool.close().await;
+        if let Some(pool) = self.pool {
+            pool.close().await;
+        }
+    }
+}
+
+fn port(pool: Option<&Arc<BrowserPool>>) -> Arc<dyn Sandbox> {
+    match pool {
+        Some(pool) => Arc::clone(pool) as Arc<dyn Sandbox>,
+        None => Arc::new(NoSandbox),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::support::{
 #[tokio::test]
 async fn health_is_what_dojo_asks_for_word_for_word() {
     let mut test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), Duration::ZERO).await;
+    let api = TestApi::start(test.queue.clone(), Duration::ZERO);
     test.redis.server.kill();
     let reply = api.get("/health").await;
     assert_eq!((reply.status, reply.text()), (200, r#"{"status":"OK"}"#));
@@ -34,7 +34,7 @@ async fn readiness_names_what_is_missing() {
     let age_ms = Arc::new(AtomicU64::new(1_200));
     let age = Arc::clone(&age_ms);
     let poll_age = Arc::new(move || Duration::from_millis(age.load(Ordering::SeqCst)));
-    let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age)).await;
+    let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age));
 
     let reply = api.get("/readyz").await;
     assert_eq!(reply.status, 200);
@@ -65,7 +65,7 @@ async fn readiness_names_what_is_missing() {
 async fn metrics_count_requests_and_show_the_queue() {
     let mut test = TestQueue::start().await;
     test.make_all_ready(&[b"{}".to_vec(), b"{}".to_vec()]).await;
-    let api = TestApi::start(test.queue.clone(), Duration::ZERO).await;
+    let api = TestApi::start(test.queue.clone(), Duration::ZERO);
     assert_eq!(api.get("/api/synthetic-gen").await.status, 200);
     assert_eq!(api.get("/no/such/path").await.status, 404);
     until("the delivery is noted", async || test.queue.stats().await.unwrap().taken == 0).await;
@@ -109,7 +109,7 @@ async fn metrics_count_requests_and_show_the_queue() {
 #[tokio::test]
 async fn what_is_not_there_is_answered_in_the_same_shape() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), Duration::ZERO).await;
+    let api = TestApi::start(test.queue.clone(), Duration::ZERO);
     let reply = api.get("/nowhere").await;
     assert_eq!(reply.status, 404);
     assert_eq!(
@@ -129,7 +129,7 @@ async fn what_is_not_there_is_answered_in_the_same_shape() {
 async fn a_panic_is_a_500_that_tells_nothing_of_the_inside() {
     let test = TestQueue::start().await;
     let poll_age = Arc::new(|| panic!("the inside"));
-    let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age)).await;
+    let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age));
     let reply = api.get("/readyz").await;
     assert_eq!(reply.status, 500);
     assert!(reply.headers.contains_key("x-request-id"));
@@ -142,7 +142,7 @@ async fn a_panic_is_a_500_that_tells_nothing_of_the_inside() {
 #[tokio::test]
 async fn every_answer_carries_the_id_of_its_request() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), Duration::ZERO).await;
+    let api = TestApi::start(test.queue.clone(), Duration::ZERO);
     let first = api.get("/health").await.headers["x-request-id"].clone();
     let second = api.get("/health").await.headers["x-request-id"].clone();
     assert_ne!(first, second);

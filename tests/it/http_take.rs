@@ -53,7 +53,7 @@ async fn a_pair_comes_in_dojos_envelope_byte_for_byte() {
     let test = TestQueue::start().await;
     let stored = br#"{"prompt":"a \u00e9 <b>","responses":[],"n":1.0}"#.to_vec();
     test.make_all_ready(&[stored.clone(), stored.clone()]).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
 
     for path in [PATH, "/synthetic-gen"] {
         let reply = api.get(path).await;
@@ -72,7 +72,7 @@ async fn a_pair_comes_in_dojos_envelope_byte_for_byte() {
 #[tokio::test]
 async fn an_empty_list_is_a_503_after_the_wait() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), Duration::from_secs(1)).await;
+    let api = TestApi::start(test.queue.clone(), Duration::from_secs(1));
     let started = Instant::now();
     let reply = api.get(PATH).await;
     assert!(started.elapsed() >= Duration::from_secs(1));
@@ -85,7 +85,7 @@ async fn an_empty_list_is_a_503_after_the_wait() {
 #[tokio::test]
 async fn without_redis_the_answer_is_a_503_in_plain_words() {
     let mut test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), Duration::from_secs(1)).await;
+    let api = TestApi::start(test.queue.clone(), Duration::from_secs(1));
     test.redis.server.kill();
     let reply = within("an answer without Redis", api.get(PATH)).await;
     assert_eq!(reply.status, 503);
@@ -102,7 +102,7 @@ async fn without_redis_the_answer_is_a_503_in_plain_words() {
 #[tokio::test]
 async fn waiting_consumers_are_served_in_the_order_they_came() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     let mut clients = Vec::new();
     for waiting in 1..=5 {
         let mut client = api.client().await;
@@ -125,7 +125,7 @@ async fn until_waiting(api: &TestApi, count: usize) {
 #[tokio::test]
 async fn many_waiting_consumers_cost_redis_as_much_as_one() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     let mut clients = Vec::new();
     for _ in 0..100 {
         let mut client = api.client().await;
@@ -155,7 +155,7 @@ async fn many_waiting_consumers_cost_redis_as_much_as_one() {
 async fn a_consumer_too_many_is_turned_away_at_once() {
     const WAITERS_MAX: usize = 512;
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     let mut clients = Vec::new();
     for _ in 0..WAITERS_MAX {
         let mut client = api.client().await;
@@ -181,7 +181,7 @@ async fn commands(connection: &mut redis::aio::MultiplexedConnection) -> u64 {
 #[tokio::test]
 async fn a_client_that_goes_away_while_it_waits_takes_no_pair() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     let mut gone = api.client().await;
     gone.ask("GET", PATH).await;
     until_waiting(&api, 1).await;
@@ -197,7 +197,7 @@ async fn a_client_that_goes_away_while_it_waits_takes_no_pair() {
 async fn a_client_that_hangs_up_at_once_leaves_the_pair() {
     let test = TestQueue::start().await;
     publish_numbered(&test, 1, 10).await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     // Redis holds its answers back, so that the client certainly is gone before there is one.
     let mut connection = test.redis.connection().await;
     // With a second request in its hands, the HTTP library does not see that nobody is there any more.
@@ -221,7 +221,7 @@ async fn a_client_that_stops_reading_and_leaves_gives_the_pair_back_to_the_head(
     for bytes in [MEDIUM, LARGE] {
         let test = TestQueue::start().await;
         publish_numbered(&test, 2, bytes).await;
-        let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+        let api = TestApi::start(test.queue.clone(), NO_WAIT);
         for reset in [false, true] {
             let mut client = api.narrow_client().await;
             client.ask("GET", PATH).await;
@@ -245,7 +245,7 @@ async fn a_client_that_stops_reading_and_leaves_gives_the_pair_back_to_the_head(
 async fn one_connection_gets_one_pair_per_request() {
     let test = TestQueue::start().await;
     publish_numbered(&test, 6, 30_000).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut client = api.client().await;
     for expected in 0..3 {
         client.ask("GET", PATH).await;
@@ -263,7 +263,7 @@ async fn one_connection_gets_one_pair_per_request() {
 async fn a_pipelining_client_that_leaves_loses_only_what_it_was_sent() {
     let test = TestQueue::start().await;
     publish_numbered(&test, 4, LARGE).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut client = api.narrow_client().await;
     client.send(request().repeat(3).as_bytes()).await;
     assert_eq!(number(&client.reply().await), 0);
@@ -282,7 +282,7 @@ async fn eight_takers_get_every_pair_once() {
     const PAIRS: usize = 500;
     let test = TestQueue::start().await;
     publish_numbered(&test, PAIRS, 2_000).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
 
     let mut takers = tokio::task::JoinSet::new();
     for _ in 0..TAKERS {
@@ -310,7 +310,7 @@ async fn eight_takers_get_every_pair_once() {
 async fn an_api_that_is_stopped_gives_back_what_it_has_not_delivered() {
     let test = TestQueue::start().await;
     publish_numbered(&test, 8, LARGE).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     assert_eq!(number(&api.get(PATH).await), 0);
     let mut halfway = Vec::new();
     for _ in 0..3 {
@@ -325,7 +325,7 @@ async fn an_api_that_is_stopped_gives_back_what_it_has_not_delivered() {
         assert!(client.try_reply().await.is_none(), "its response was cut");
     }
 
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut first: Vec<usize> = Vec::new();
     for _ in 0..3 {
         first.push(number(&api.get(PATH).await));
@@ -341,7 +341,7 @@ async fn an_api_that_is_stopped_gives_back_what_it_has_not_delivered() {
 #[tokio::test]
 async fn a_stop_lets_waiting_consumers_go_at_once() {
     let test = TestQueue::start().await;
-    let api = TestApi::start(test.queue.clone(), DEADLINE).await;
+    let api = TestApi::start(test.queue.clone(), DEADLINE);
     let mut client = api.client().await;
     client.ask("GET", PATH).await;
     until_waiting(&api, 1).await;
@@ -357,7 +357,7 @@ async fn a_stop_waits_until_redis_knows_how_the_last_hand_overs_ended() {
     const PAUSE: Duration = Duration::from_secs(2);
     let test = TestQueue::start().await;
     publish_numbered(&test, 1, LARGE).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut client = api.narrow_client().await;
     client.ask("GET", PATH).await;
     client.read_some(1000).await;
@@ -375,7 +375,7 @@ async fn a_stop_waits_until_redis_knows_how_the_last_hand_overs_ended() {
 async fn a_delivery_that_redis_missed_is_told_when_it_is_back() {
     let mut test = TestQueue::start().await;
     publish_numbered(&test, 2, LARGE).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut client = api.narrow_client().await;
     client.ask("GET", PATH).await;
     client.read_some(1000).await;
@@ -396,7 +396,7 @@ async fn a_delivery_that_redis_missed_is_told_when_it_is_back() {
 async fn head_takes_nothing() {
     let test = TestQueue::start().await;
     publish_numbered(&test, 1, 10).await;
-    let api = TestApi::start(test.queue.clone(), NO_WAIT).await;
+    let api = TestApi::start(test.queue.clone(), NO_WAIT);
     let mut client = api.client().await;
     client.send(format!("HEAD {PATH} HTTP/1.1\r\nHost: mondo\r\nConnection: close\r\n\r\n").as_bytes()).await;
     client.read_some(12).await;

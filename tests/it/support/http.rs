@@ -25,11 +25,11 @@ pub(crate) struct TestApi {
 
 impl TestApi {
     /// Serves `queue`; a consumer waits for `take_wait` when no pair is ready.
-    pub(crate) async fn start(queue: Queue, take_wait: Duration) -> Self {
-        Self::start_with(queue, take_wait, None).await
+    pub(crate) fn start(queue: Queue, take_wait: Duration) -> Self {
+        Self::start_with(queue, take_wait, None)
     }
 
-    pub(crate) async fn start_with(queue: Queue, take_wait: Duration, poll_age: Option<PollAge>) -> Self {
+    pub(crate) fn start_with(queue: Queue, take_wait: Duration, poll_age: Option<PollAge>) -> Self {
         let config = ApiConfig { listen: "127.0.0.1:0".parse().unwrap(), take_wait };
         let listener = mondo::http::bind(config.listen).unwrap();
         let address = listener.local_addr().unwrap();

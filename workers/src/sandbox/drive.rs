@@ -98,8 +98,7 @@ impl Run<'_> {
         let init = INIT.replace("SEED", &seed.to_string());
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
-        self.first_frame().await?;
-        for _ in 1..LOAD_FRAMES {
+        for _ in 0..LOAD_FRAMES {
             self.frame(FRAME_MS, Draw::No).await?;
         }
         Ok(())
