@@ -1,4 +1,267 @@
-//! Browsers in containers.
+//! Browsers in containers: no network, nothing writable but a small scratch space, no capability, a system call
+//! filter of our own that leaves Chromium's inner sandbox working and knows no internet sockets. The browser's pipe
+//! is the container's standard input and output, so nothing listens anywhere; when we end, the pipe closes, the
+//! browser ends, and the daemon removes the container.
 
-/// Removes a container, running or not.
-pub(super) async fn remove(_docker: &bollard::Docker, _name: &str) {}
+use std::{
+    collections::HashMap,
+    io,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use bollard::{
+    Docker as Daemon,
+    container::LogOutput,
+    errors::Error,
+    models::{ContainerCreateBody, HostConfig, HostConfigLogConfig},
+    query_parameters::{
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions,
+    },
+};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use mondo_jobs::ports::SandboxError;
+use tokio::io::AsyncWrite;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    browser::{Browser, Host, command_line, failed},
+    cdp::Cdp,
+};
+
+/// The system calls that the container may make.
+const SECCOMP: &str = include_str!("../../../docker/seccomp.json");
+
+/// Names the process that owns a container: its machine's boot, its id, and when it started.
+const OWNER_LABEL: &str = "mondo.sandbox.owner";
+
+const USER: &str = "10001:10001";
+
+/// Memory of a container, all its processes together. The kernel ends the page's process first, because Chromium
+/// offers it as the first to go.
+const MEMORY_BYTES: i64 = 1 << 30;
+
+/// Processes and threads of a container; a browser with one page has about 120.
+const PIDS_MAX: i64 = 1024;
+
+/// Processor time of a container, in billionths of a core.
+const NANO_CPUS: i64 = 2_000_000_000;
+
+/// Shared memory of a container.
+const SHARED_MEMORY_BYTES: i64 = 512 << 20;
+
+/// How long the daemon may take to say anything at all.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Counts the containers of this process, for their names.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// Starts browsers in containers.
+#[derive(Clone)]
+pub(super) struct Docker {
+    daemon: Daemon,
+    image: String,
+    owner: String,
+}
+
+impl Docker {
+    /// Connects to the daemon, looks for the image, and removes what dead processes left behind.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unavailable`] names what is missing.
+    pub(super) async fn find(image: &str) -> Result<Self, SandboxError> {
+        let daemon = connect().await.map_err(|message| SandboxError::Unavailable {
+            problem: format!("no Docker daemon answers: {message}"),
+            remedy: "start one, or set MONDO_SANDBOX=local".to_owned(),
+        })?;
+        if let Err(error) = daemon.inspect_image(image).await {
+            return Err(SandboxError::Unavailable {
+                problem: format!("the image `{image}` is not here: {error}"),
+                remedy: "run scripts/sandbox-image".to_owned(),
+            });
+        }
+        let owner = owner_of(std::process::id())
+            .ok_or_else(|| failed("naming our containers", "/proc cannot be read"))?;
+        let docker = Self { daemon, image: image.to_owned(), owner };
+        docker.sweep().await;
+        Ok(docker)
+    }
+
+    /// Starts a container and waits until its browser answers.
+    pub(super) async fn launch(&self) -> Result<Browser, SandboxError> {
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mondo-sandbox-{}-{number}", std::process::id());
+        let started = self.start(&name).await;
+        let (output, input) = match started {
+            Ok(pipes) => pipes,
+            Err(error) => {
+                remove(&self.daemon, &name).await;
+                return Err(failed("starting a container", error));
+            }
+        };
+        let tasks = TaskTracker::new();
+        let cdp = Cdp::start(Box::pin(output), input, &tasks);
+        let browser = Browser::new(cdp, Host::Container { docker: self.daemon.clone(), name }, tasks);
+        if let Err(message) = browser.ready().await {
+            browser.kill().await;
+            return Err(failed("starting the browser in a container", message));
+        }
+        Ok(browser)
+    }
+
+    async fn start(
+        &self,
+        name: &str,
+    ) -> Result<
+        (impl Stream<Item = io::Result<Bytes>> + Send + 'static, impl AsyncWrite + Send + Unpin + 'static),
+        Error,
+    > {
+        let named = CreateContainerOptionsBuilder::default().name(name).build();
+        self.daemon.create_container(Some(named), self.container()).await?;
+        let all = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true).stream(true);
+        let attached = self.daemon.attach_container(name, Some(all.build())).await?;
+        self.daemon.start_container(name, None::<StartContainerOptions>).await?;
+        Ok((attached.output.filter_map(|chunk| async { stdout(chunk) }), attached.input))
+    }
+
+    fn container(&self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), command_line()]),
+            user: Some(USER.to_owned()),
+            env: Some(vec!["HOME=/tmp".to_owned(), "TZ=UTC".to_owned(), "LANG=C.UTF-8".to_owned()]),
+            working_dir: Some("/tmp".to_owned()),
+            open_stdin: Some(true),
+            stdin_once: Some(true),
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(false),
+            network_disabled: Some(true),
+            labels: Some(HashMap::from([(OWNER_LABEL.to_owned(), self.owner.clone())])),
+            host_config: Some(locked_down()),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    /// Removes containers whose owner has died on this machine. Nearly all go by themselves when their owner's
+    /// pipe closes; this is for a browser that was too stuck to notice.
+    async fn sweep(&self) {
+        let ours = HashMap::from([("label", vec![OWNER_LABEL])]);
+        let options = ListContainersOptionsBuilder::default().all(true).filters(&ours).build();
+        let containers = match self.daemon.list_containers(Some(options)).await {
+            Ok(containers) => containers,
+            Err(error) => return tracing::warn!(%error, "cannot look for containers of dead processes"),
+        };
+        for container in containers {
+            let owner = container.labels.as_ref().and_then(|labels| labels.get(OWNER_LABEL));
+            if let (Some(id), Some(owner)) = (container.id, owner)
+                && is_dead(owner)
+            {
+                tracing::info!(container = id, "removing the container of a dead process");
+                remove(&self.daemon, &id).await;
+            }
+        }
+    }
+}
+
+/// Removes a container, running or not. One that is gone already is what was wanted.
+pub(super) async fn remove(daemon: &Daemon, name: &str) {
+    let force = RemoveContainerOptionsBuilder::default().force(true).build();
+    match daemon.remove_container(name, Some(force)).await {
+        // 404: gone. 409: the daemon is removing it at this moment.
+        Ok(()) | Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => {}
+        Err(error) => tracing::warn!(%error, container = name, "cannot remove a container"),
+    }
+}
+
+async fn connect() -> Result<Daemon, String> {
+    let daemon = Daemon::connect_with_local_defaults().map_err(|error| error.to_string())?;
+    // The library's own version of the protocol is newer than many daemons'.
+    match tokio::time::timeout(ANSWER_MAX, daemon.negotiate_version()).await {
+        Ok(daemon) => daemon.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("silent for {} s", ANSWER_MAX.as_secs())),
+    }
+}
+
+fn locked_down() -> HostConfig {
+    let scratch = "rw,nosuid,nodev,noexec,size=512m,mode=1777";
+    HostConfig {
+        network_mode: Some("none".to_owned()),
+        readonly_rootfs: Some(true),
+        tmpfs: Some(HashMap::from([("/tmp".to_owned(), scratch.to_owned())])),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges:true".to_owned(), format!("seccomp={SECCOMP}")]),
+        memory: Some(MEMORY_BYTES),
+        memory_swap: Some(MEMORY_BYTES),
+        pids_limit: Some(PIDS_MAX),
+        shm_size: Some(SHARED_MEMORY_BYTES),
+        nano_cpus: Some(NANO_CPUS),
+        ipc_mode: Some("private".to_owned()),
+        // What passes through the pipe must not be written to the daemon's disk.
+        log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+        auto_remove: Some(true),
+        init: Some(true),
+        ..HostConfig::default()
+    }
+}
+
+fn stdout(chunk: Result<LogOutput, Error>) -> Option<io::Result<Bytes>> {
+    match chunk {
+        Ok(LogOutput::StdOut { message }) => Some(Ok(message)),
+        Ok(LogOutput::StdErr { message }) => {
+            tracing::trace!(line = %String::from_utf8_lossy(&message), "browser");
+            None
+        }
+        Ok(_) => None,
+        Err(error) => Some(Err(io::Error::other(error))),
+    }
+}
+
+/// `<boot>/<process>/<start>`: no two processes of a machine have the same, not even after a restart.
+fn owner_of(process: u32) -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program, in parentheses, may hold spaces. The start is field 22, 20 after it.
+    let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned();
+    Some(format!("{}/{process}/{start}", boot.trim()))
+}
+
+/// Whether the owner lived since this machine's last boot and does no longer.
+fn is_dead(owner: &str) -> bool {
+    let Some(process) = owner.split('/').nth(1).and_then(|process| process.parse().ok()) else {
+        return false;
+    };
+    let Some(ours) = owner_of(std::process::id()) else { return false };
+    let same_boot = ours.split('/').next() == owner.split('/').next();
+    same_boot && owner_of(process).as_deref() != Some(owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_dead_when_its_process_is_gone_or_another_has_its_number() {
+        let ours = owner_of(std::process::id()).unwrap();
+        assert!(!is_dead(&ours));
+        assert!(is_dead(&format!("{ours}0")));
+        let elsewhere = ours.replacen(|symbol: char| symbol.is_ascii_hexdigit(), "x", 1);
+        assert!(!is_dead(&elsewhere), "another machine's process cannot be judged from here");
+    }
+
+    #[test]
+    fn the_system_call_filter_allows_no_internet_socket() {
+        let filter: serde_json::Value = serde_json::from_str(SECCOMP).unwrap();
+        let rules = filter["syscalls"].as_array().unwrap();
+        let socket: Vec<_> = rules
+            .iter()
+            .filter(|rule| rule["names"].as_array().unwrap().contains(&"socket".into()))
+            .collect();
+        assert_eq!(filter["defaultAction"], "SCMP_ACT_ERRNO");
+        assert_eq!(socket.len(), 1);
+        assert_eq!(socket[0]["args"][0]["value"], 1, "only AF_UNIX");
+    }
+}

@@ -98,7 +98,8 @@ impl Run<'_> {
         let init = INIT.replace("SEED", &seed.to_string());
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
-        for _ in 0..LOAD_FRAMES {
+        self.first_frame().await?;
+        for _ in 1..LOAD_FRAMES {
             self.frame(FRAME_MS, Draw::No).await?;
         }
         Ok(())

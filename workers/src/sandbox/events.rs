@@ -17,14 +17,25 @@ pub(super) struct SessionEvent {
 pub(super) enum Event {
     RequestPaused(RequestPaused),
     ExceptionThrown(ExceptionDetails),
-    ExceptionRevoked { exception_id: i64 },
+    ExceptionRevoked {
+        exception_id: i64,
+    },
     ConsoleCalled(ConsoleCalled),
     LogAdded(LogEntry),
     DialogOpening(DialogOpening),
-    Reported { payload: String },
-    Attached { session: String },
-    ScriptParsed { script_id: String, url: String },
+    Reported {
+        payload: String,
+    },
+    Attached {
+        session: String,
+    },
+    ScriptParsed {
+        script_id: String,
+        url: String,
+    },
     Paused(Paused),
+    /// The document is parsed and its scripts have run.
+    Parsed,
     BudgetExpired,
     Crashed,
 }
@@ -170,7 +181,7 @@ struct Attached {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Parsed {
+struct Script {
     script_id: String,
     url: String,
 }
@@ -190,10 +201,11 @@ impl Event {
             "Runtime.bindingCalled" => Self::Reported { payload: params::<Called>(message)?.payload },
             "Target.attachedToTarget" => Self::Attached { session: params::<Attached>(message)?.session_id },
             "Debugger.scriptParsed" => {
-                let Parsed { script_id, url } = params(message)?;
+                let Script { script_id, url } = params(message)?;
                 Self::ScriptParsed { script_id, url }
             }
             "Debugger.paused" => Self::Paused(params(message)?),
+            "Page.domContentEventFired" => Self::Parsed,
             "Emulation.virtualTimeBudgetExpired" => Self::BudgetExpired,
             "Inspector.targetCrashed" => Self::Crashed,
             _ => return Ok(None),

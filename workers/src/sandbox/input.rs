@@ -38,17 +38,17 @@ impl Run<'_> {
     /// Presses the mouse at one point, moves it in two steps, and releases it at another.
     pub(super) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(format!("drag {words}"));
+        let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
+        self.delivered(vec![press], Draw::No).await?;
         let halfway = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
-        for event in [
-            mouse(DispatchMouseEventType::MousePressed, from),
-            held(mouse(DispatchMouseEventType::MouseMoved, halfway)),
-            held(mouse(DispatchMouseEventType::MouseMoved, to)),
-            mouse(DispatchMouseEventType::MouseReleased, to),
-        ] {
-            let input = self.page.send(&event).untyped();
-            self.delivered(vec![input], Draw::No).await?;
+        for point in [halfway, to] {
+            let mut step = mouse(DispatchMouseEventType::MouseMoved, point);
+            step.buttons = Some(1);
+            let step = self.page.send(&step).untyped();
+            self.delivered_with_frame(vec![step], Draw::No).await?;
         }
-        Ok(())
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, to)).untyped();
+        self.delivered(vec![release], Draw::No).await
     }
 
     /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it.
@@ -80,7 +80,7 @@ impl Run<'_> {
             self.page.send(&LastFingerUp::default()).untyped(),
         ];
         // After the viewport has changed, touches are answered only by frames that are drawn.
-        self.delivered(inputs, Draw::Yes).await
+        self.delivered_with_frame(inputs, Draw::Yes).await
     }
 
     fn begin_input(&mut self, words: String) {
@@ -121,11 +121,6 @@ fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
     event.button = Some(if moved { MouseButton::None } else { MouseButton::Left });
     event.buttons = Some(i64::from(pressed));
     event.click_count = Some(i64::from(!moved));
-    event
-}
-
-fn held(mut event: DispatchMouseEventParams) -> DispatchMouseEventParams {
-    event.buttons = Some(1);
     event
 }
 

@@ -71,20 +71,49 @@ impl SandboxConfig {
 
 /// What starts browsers.
 enum Backend {
+    Docker(docker::Docker),
     Local(local::Local),
 }
 
 impl Backend {
+    async fn find(config: &SandboxConfig) -> Result<Self, SandboxError> {
+        match config.backend {
+            BackendChoice::Docker => docker::Docker::find(&config.image).await.map(Self::Docker),
+            BackendChoice::Local => local::Local::find().map(Self::Local),
+            BackendChoice::Auto => match docker::Docker::find(&config.image).await {
+                Ok(docker) => Ok(Self::Docker(docker)),
+                Err(no_docker) => {
+                    local::Local::find().map(Self::Local).map_err(|no_local| neither(&no_docker, &no_local))
+                }
+            },
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
+            Self::Docker(_) => "docker",
             Self::Local(_) => "local",
         }
     }
 
     async fn launch(&self) -> Result<browser::Browser, SandboxError> {
         match self {
+            Self::Docker(docker) => docker.launch().await,
             Self::Local(local) => local.launch().await,
         }
+    }
+}
+
+fn neither(no_docker: &SandboxError, no_local: &SandboxError) -> SandboxError {
+    match (no_docker, no_local) {
+        (
+            SandboxError::Unavailable { problem: docker, .. },
+            SandboxError::Unavailable { problem: local, remedy },
+        ) => SandboxError::Unavailable {
+            problem: format!("{local}, and {docker}"),
+            remedy: format!("{remedy}, or start Docker and run scripts/sandbox-image"),
+        },
+        _ => SandboxError::Unavailable { problem: no_docker.to_string(), remedy: no_local.to_string() },
     }
 }
 
@@ -95,15 +124,7 @@ impl Backend {
 /// [`SandboxError::Unavailable`] when nothing on this machine can run a page, with what to install or start;
 /// [`SandboxError::Browser`] when the browser does not start.
 pub async fn open(config: SandboxConfig) -> Result<Arc<BrowserPool>, SandboxError> {
-    let backend = match config.backend {
-        BackendChoice::Auto | BackendChoice::Local => Backend::Local(local::Local::find()?),
-        BackendChoice::Docker => {
-            return Err(SandboxError::Unavailable {
-                problem: "containers are not supported yet".to_owned(),
-                remedy: "set MONDO_SANDBOX=local".to_owned(),
-            });
-        }
-    };
+    let backend = Backend::find(&config).await?;
     let pool = Arc::new(BrowserPool::new(backend, config.slots));
     pool.warm_up().await?;
     Ok(pool)

@@ -51,7 +51,10 @@ pub(super) const FRAME_MS: f64 = 1000.0 / 60.0;
 
 /// Real time that an input may wait for its reply before the page gets one more frame. Replies take about a
 /// millisecond; the rest is for busy machines, because one frame more would be another execution.
-const DELIVERY_WAIT: Duration = Duration::from_millis(250);
+const DELIVERY_WAIT: Duration = Duration::from_millis(500);
+
+/// Real time that a document may take to be parsed before the first frame is drawn all the same.
+const PARSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Frames after which an input counts as delivered though the browser did not say so.
 const DELIVERY_FRAMES_MAX: u32 = 8;
@@ -103,6 +106,7 @@ pub(super) struct Run<'a> {
     watch: Watch,
     budgets_spent: u32,
     served: u32,
+    parsed: bool,
     scripts: HashMap<String, String>,
     paused: Option<Paused>,
     end: Option<Observation>,
@@ -129,6 +133,7 @@ impl<'a> Run<'a> {
             watch,
             budgets_spent: 0,
             served: 0,
+            parsed: false,
             scripts: HashMap::new(),
             paused: None,
             end: None,
@@ -172,26 +177,66 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Waits for the replies to inputs. The page may need frames to answer; until it does, it gets them.
+    /// Lets the page handle inputs and gives it one frame to show what came of them.
+    ///
+    /// The order is fixed: input, handlers, time. Left to race with the clock, a handler would run now before a
+    /// frame and now after it, and the same page would do different things.
     pub(super) async fn delivered(&mut self, inputs: Vec<Pending<Value>>, draw: Draw) -> Result<(), Stop> {
-        let mut inputs = inputs.into_iter();
-        let mut input = inputs.next();
-        for _ in 0..DELIVERY_FRAMES_MAX {
-            self.frame(FRAME_MS, draw).await?;
-            let deadline = tokio::time::Instant::now() + DELIVERY_WAIT;
-            while let Some(pending) = &mut input {
-                match tokio::time::timeout_at(deadline, self.reply(pending)).await {
-                    Ok(reply) => drop(reply?),
-                    Err(_) => break,
+        self.acknowledged(inputs).await?;
+        self.settle().await?;
+        self.frame(FRAME_MS, draw).await.map(drop)
+    }
+
+    /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse.
+    pub(super) async fn delivered_with_frame(
+        &mut self,
+        inputs: Vec<Pending<Value>>,
+        draw: Draw,
+    ) -> Result<(), Stop> {
+        self.settle().await?;
+        self.frame(FRAME_MS, draw).await?;
+        self.acknowledged(inputs).await?;
+        self.settle().await
+    }
+
+    /// The first frame: drawn when the document is parsed and its scripts have run, so that what it finds does not
+    /// depend on how fast the document came.
+    pub(super) async fn first_frame(&mut self) -> Result<(), Stop> {
+        self.pass(FRAME_MS).await?;
+        let deadline = tokio::time::Instant::now() + PARSE_WAIT;
+        while !self.parsed {
+            let happened = tokio::time::timeout_at(deadline, next(self.page, &mut self.watch)).await;
+            // A document that needs more time to be parsed gets it with the next frames.
+            let Ok(happened) = happened else { break };
+            self.handle(happened)?;
+            self.check_end()?;
+        }
+        self.settle().await?;
+        self.draw(FRAME_MS, Draw::No).await.map(drop)
+    }
+
+    /// Waits for the replies to inputs; a page that needs more frames than expected gets them.
+    async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
+        let mut more_frames = 0;
+        for mut input in inputs {
+            while let Err(_elapsed) = tokio::time::timeout(DELIVERY_WAIT, self.reply(&mut input)).await {
+                if more_frames == DELIVERY_FRAMES_MAX {
+                    tracing::debug!(page_ms = self.page_ms(), "the browser did not acknowledge an input");
+                    return Ok(());
                 }
-                input = inputs.next();
-            }
-            if input.is_none() {
-                return Ok(());
+                more_frames += 1;
+                self.frame(FRAME_MS, Draw::Yes).await?;
             }
         }
-        tracing::debug!(page_ms = self.page_ms(), "the browser did not acknowledge an input");
         Ok(())
+    }
+
+    /// Waits until the page has done what it was last told, so that its findings belong to this moment; looks at
+    /// its memory on the way.
+    async fn settle(&mut self) -> Result<(), Stop> {
+        let usage = self.call(&GetHeapUsageParams::default()).await?;
+        self.findings.settle();
+        self.look_at_memory(&usage)
     }
 
     /// Lets `step_ms` of page time pass and then draws one frame. Gives the screenshot if asked for one.
@@ -205,10 +250,17 @@ impl<'a> Run<'a> {
             self.found(Observation::blocking(FindingClass::Hang, &message, None));
             return Err(Stop::Ended);
         }
+        self.pass(step_ms).await?;
+        self.draw(step_ms, draw).await
+    }
+
+    /// Lets page time pass: timers run, nothing is drawn. It stands still while the page waits for an answer of
+    /// ours, so that it does not matter how fast we are.
+    async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
         let awaited = self.budgets_spent + 1;
-        let mut advance = SetVirtualTimePolicyParams::new(VirtualTimePolicy::Advance);
-        advance.budget = Some(step_ms);
-        drop(self.page.send(&advance));
+        let mut pass = SetVirtualTimePolicyParams::new(VirtualTimePolicy::PauseIfNetworkFetchesPending);
+        pass.budget = Some(step_ms);
+        drop(self.page.send(&pass));
         while self.budgets_spent < awaited {
             let happened = next(self.page, &mut self.watch).await;
             self.handle(happened)?;
@@ -217,6 +269,10 @@ impl<'a> Run<'a> {
         self.watch.alive();
         self.page_ms += step_ms;
         self.page.ticks += step_ms;
+        Ok(())
+    }
+
+    async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
         self.frames += 1;
         let look = (self.frames % FRAMES_PER_MEMORY_LOOK == 0)
             .then(|| self.page.send(&GetHeapUsageParams::default()));
@@ -341,6 +397,7 @@ impl<'a> Run<'a> {
                 }
             }
             Event::Paused(paused) => self.on_paused(paused),
+            Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
             Event::BudgetExpired => {}
             Event::Crashed if own => {

@@ -1,0 +1,15 @@
+# The browser that pages are executed in; built by scripts/sandbox-image. It holds no code of ours: the driver
+# speaks to the browser through the container's standard input and output.
+#
+# A browser is only as safe as its last update, and those come from the security archive: the public base image
+# has it among its sources, one that was made by hand may not.
+FROM debian:bookworm-slim
+RUN { grep --quiet --recursive bookworm-security /etc/apt/sources.list* \
+      || echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; } \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+      chromium-headless-shell fonts-dejavu-core \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
+ && groupadd --gid 10001 sandbox \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sandbox
+USER 10001:10001
