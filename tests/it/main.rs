@@ -9,6 +9,7 @@ mod http_take;
 mod llm_journal;
 mod llm_refusal;
 mod llm_reply;
+mod pipeline_offline;
 mod private_redis;
 mod queue_doctor;
 mod queue_moves;

@@ -1,24 +1,41 @@
 //! The families of scenes: what each can be asked for, and the page that answers.
 
-mod animation;
-mod games;
-mod science;
+mod bricks;
+mod catcher;
+mod fireworks;
+mod fish;
+mod gas;
+mod gears;
+mod kaleidoscope;
+mod maze;
+mod memory;
+mod orbits;
+mod pendulum;
+mod pond;
+mod projectile;
+mod snake;
+mod starfield;
+mod waves;
+mod whack;
 
 use mondo_jobs::pair::Topic;
 
 use super::{
     dice::Dice,
-    look,
+    look::{self, Palette},
     text::{self, Values},
 };
 
 /// One family of scenes. Texts are in the notation of [`text`]; besides the family's own numbers and words
-/// they may name `a` and `b` (two of the objects) and `all` (every object, in the plural).
+/// they may name `a` and `b` (two of the objects), `all` (every object, in the plural) and `last` (the last one,
+/// in the plural).
 pub(super) struct Family {
     /// Name of the family and of its script in `scenes/`.
     pub(super) name: &'static str,
     /// What it is about.
     pub(super) topic: Topic,
+    /// Whether the scene is a dark one, so that only dark palettes suit it.
+    pub(super) night: bool,
     /// Headings of the page.
     pub(super) titles: &'static [&'static str],
     /// First sentences of the question.
@@ -84,6 +101,8 @@ pub(super) struct Plan {
     pub(super) features: Vec<Asked>,
     /// Actions in the order of the question, not yet filled.
     pub(super) actions: Vec<Asked>,
+    /// The colours.
+    pub(super) palette: &'static Palette,
     /// Numbers and words by name.
     pub(super) values: Values,
 }
@@ -97,8 +116,29 @@ pub(super) struct Asked {
 }
 
 /// All families.
+const FAMILIES: &[Family] = &[
+    bricks::FAMILY,
+    catcher::FAMILY,
+    fireworks::FAMILY,
+    fish::FAMILY,
+    gas::FAMILY,
+    gears::FAMILY,
+    kaleidoscope::FAMILY,
+    maze::FAMILY,
+    memory::FAMILY,
+    orbits::FAMILY,
+    pendulum::FAMILY,
+    pond::FAMILY,
+    projectile::FAMILY,
+    snake::FAMILY,
+    starfield::FAMILY,
+    waves::FAMILY,
+    whack::FAMILY,
+];
+
+/// All families.
 pub(super) fn all() -> impl Iterator<Item = &'static Family> {
-    [animation::FAMILIES, science::FAMILIES, games::FAMILIES].into_iter().flatten()
+    FAMILIES.iter()
 }
 
 /// What a seed chooses for a topic. It depends on nothing else, so every purpose of a pair comes to the same.
@@ -127,7 +167,7 @@ pub(super) fn plan_of(family: &'static Family, seed: u64) -> Plan {
     dice.shuffle(&mut features);
     features.truncate(5 + dice.below(3));
     let actions = family.actions.iter().map(|ask| asked(ask, &mut dice)).collect();
-    Plan { family, title, opening, features, actions, values }
+    Plan { family, title, opening, features, actions, palette: look::palette(seed, family.night), values }
 }
 
 fn asked(ask: &'static Ask, dice: &mut Dice) -> Asked {
@@ -150,8 +190,9 @@ impl Plan {
         values.insert("a".to_owned(), objects[0].clone());
         values.insert("b".to_owned(), objects[1].clone());
         values.insert("all".to_owned(), text::list(&plurals));
+        values.insert("last".to_owned(), plurals.last().cloned().unwrap_or_default());
         let title = text::fill(&self.title, &values);
-        values.insert("title".to_owned(), title);
+        values.insert("title".to_owned(), text::capital(&title));
         values
     }
 

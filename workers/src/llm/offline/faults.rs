@@ -8,8 +8,8 @@ use std::ops::Range;
 use super::{dice::Dice, source};
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
     /// A closing bracket is lost.
     Syntax,
     /// A function is called by a misspelt name while the page loads.
@@ -28,7 +28,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub(super) const ALL: [Self; 7] =
+    pub const ALL: [Self; 7] =
         [Self::Syntax, Self::Reference, Self::Type, Self::LateTimer, Self::Click, Self::Key, Self::Rejection];
 }
 
@@ -146,7 +146,7 @@ fn freeze_variable(script: &str) -> Option<String> {
     script.contains("let paused = ").then(|| script.replacen("let paused = ", "const paused = ", 1))
 }
 
-/// A slip of the fingers that gives a word which the script does not know.
+/// A slip of the fingers that gives a word which the script does not know and which resembles no other name.
 fn misspelling(script: &str, word: &str, dice: &mut Dice) -> String {
     let letters: Vec<char> = word.chars().collect();
     for _ in 0..20 {
@@ -158,7 +158,10 @@ fn misspelling(script: &str, word: &str, dice: &mut Dice) -> String {
             _ => slip.swap(at, (at + 1).min(letters.len() - 1)),
         }
         let slip: String = slip.into_iter().collect();
-        if slip != word && !script.contains(&slip) {
+        let known = source::declared(script).into_iter().chain(source::WEB_METHODS);
+        let mut others = known.filter(|name| *name != word);
+        if slip != word && !script.contains(&slip) && others.all(|name| strsim::osa_distance(name, &slip) > 1)
+        {
             return slip;
         }
     }

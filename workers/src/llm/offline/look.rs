@@ -10,6 +10,9 @@ pub(super) struct Palette {
     /// How a question speaks of it.
     #[serde(skip)]
     pub(super) words: &'static str,
+    /// Whether text is lighter than what is behind it.
+    #[serde(skip)]
+    pub(super) is_dark: bool,
     /// Behind everything.
     pub(super) back: &'static str,
     /// Behind the scene and its controls.
@@ -25,6 +28,7 @@ pub(super) struct Palette {
 const PALETTES: [Palette; 8] = [
     Palette {
         words: "deep night blue with warm amber and coral highlights",
+        is_dark: true,
         back: "#0b1026",
         panel: "#151c3b",
         ink: "#f2f0ff",
@@ -33,6 +37,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "soft cream paper with teal, brick red and mustard",
+        is_dark: false,
         back: "#f6efe0",
         panel: "#fffaf0",
         ink: "#2b2a28",
@@ -41,6 +46,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "dark forest green with lime, gold and pale rose",
+        is_dark: true,
         back: "#0c1f17",
         panel: "#143024",
         ink: "#eef7ee",
@@ -49,6 +55,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "pale sky blue with navy, tangerine and raspberry",
+        is_dark: false,
         back: "#e6f1fa",
         panel: "#ffffff",
         ink: "#14213d",
@@ -57,6 +64,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "dusky plum with peach, mint and lemon",
+        is_dark: true,
         back: "#241327",
         panel: "#35203a",
         ink: "#fff3ea",
@@ -65,6 +73,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "graphite grey with signal yellow, cyan and vermilion",
+        is_dark: true,
         back: "#16181c",
         panel: "#22262d",
         ink: "#f4f6f8",
@@ -73,6 +82,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "warm sand with ocean blue, terracotta and olive",
+        is_dark: false,
         back: "#efe3d0",
         panel: "#fbf5ea",
         ink: "#33261d",
@@ -81,6 +91,7 @@ const PALETTES: [Palette; 8] = [
     },
     Palette {
         words: "polar teal with ice white, salmon and saffron",
+        is_dark: true,
         back: "#06262d",
         panel: "#0d3b45",
         ink: "#eafcff",
@@ -89,9 +100,10 @@ const PALETTES: [Palette; 8] = [
     },
 ];
 
-/// The palette of a pair.
-pub(super) fn palette(seed: u64) -> &'static Palette {
-    Dice::new(seed, "palette").pick(&PALETTES)
+/// The palette of a pair; a dark one if `night`.
+pub(super) fn palette(seed: u64, night: bool) -> &'static Palette {
+    let suitable: Vec<&Palette> = PALETTES.iter().filter(|palette| palette.is_dark || !night).collect();
+    Dice::new(seed, "palette").pick::<&Palette>(&suitable)
 }
 
 /// Outlines, one a line: a name and SVG path data in a box from -50 to 50.

@@ -19,19 +19,46 @@ const SLIPS_MAX: usize = 2;
 struct Change {
     place: Range<usize>,
     replacement: String,
+    /// Whether a misspelt name of a function, a variable or a method is replaced.
+    is_name: bool,
     why: String,
 }
 
-/// Edits that mend what the findings reveal, of at most `causes_max` different causes.
-pub(super) fn mend(page: &str, findings: &[Finding], causes_max: usize) -> FixReply {
+impl Change {
+    /// Misspells the name that the change puts in place, unless that makes another name of the page.
+    fn slip(&mut self, page: &str) {
+        let slip = format!("{}s", self.replacement);
+        if self.is_name && !page.contains(&slip) {
+            self.replacement = slip;
+        }
+    }
+}
+
+/// How well a fix is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Everything that the findings reveal is mended.
+    Thorough,
+    /// Only the first cause is.
+    Hasty,
+    /// The first name that is mended is misspelt again.
+    Slipping,
+}
+
+/// Edits that mend what the findings reveal.
+pub(super) fn mend(page: &str, findings: &[Finding], care: Care) -> FixReply {
+    let causes_max = if care == Care::Hasty { 1 } else { usize::MAX };
     let mut mended = page.to_owned();
     let mut edits = Vec::new();
     let mut reasons: Vec<String> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.is_blocking()) {
-        while let Some(change) = diagnose(&mended, finding) {
+        while let Some(mut change) = diagnose(&mended, finding) {
             if !reasons.contains(&change.why) {
                 if reasons.len() == causes_max {
                     break;
+                }
+                if care == Care::Slipping && reasons.is_empty() {
+                    change.slip(&mended);
                 }
                 reasons.push(change.why);
             }
@@ -87,6 +114,7 @@ fn lost_bracket(page: &str, line: Option<u32>) -> Option<Change> {
     Some(Change {
         place: end..end,
         replacement: ")".to_owned(),
+        is_name: false,
         why: format!("`{}` lacked the bracket that closes its call.", page[line].trim()),
     })
 }
@@ -96,7 +124,7 @@ fn misspelt_name(page: &str, name: &str) -> Option<Change> {
     let wanted = nearest(name, source::declared(page).into_iter())?;
     let place = source::whole_words(page, name).into_iter().next()?;
     let why = format!("`{name}` is declared nowhere; `{wanted}` is meant.");
-    Some(Change { place, replacement: wanted.to_owned(), why })
+    Some(Change { place, replacement: wanted.to_owned(), is_name: true, why })
 }
 
 /// A method that its object does not have, close to one that scripts of pages know.
@@ -106,7 +134,7 @@ fn misspelt_method(page: &str, name: &str) -> Option<Change> {
         |place: &Range<usize>| page[..place.start].ends_with('.') && page[place.end..].starts_with('(');
     let place = source::whole_words(page, name).into_iter().find(called)?;
     let why = format!("There is no method `{name}`; `{wanted}` is meant.");
-    Some(Change { place, replacement: wanted.to_owned(), why })
+    Some(Change { place, replacement: wanted.to_owned(), is_name: true, why })
 }
 
 /// A lookup of an id that no element has, close to one that an element has.
@@ -123,7 +151,7 @@ fn misspelt_id(page: &str) -> Option<Change> {
         let id = &page[place.clone()];
         let wanted = nearest(id, ids.iter().copied())?;
         let why = format!("No element has the id `{id}`; `{wanted}` is meant.");
-        Some(Change { place, replacement: wanted.to_owned(), why })
+        Some(Change { place, replacement: wanted.to_owned(), is_name: false, why })
     })
 }
 
@@ -141,6 +169,7 @@ fn endless_index(page: &str) -> Option<Change> {
         Some(Change {
             place: place..place + reading.len(),
             replacement: format!("[{index} % {list}.length]"),
+            is_name: false,
             why: format!("`{index}` runs over the end of `{list}`; it has to start again at 0."),
         })
     })
@@ -157,6 +186,7 @@ fn frozen_variable(page: &str, line: Option<u32>) -> Option<Change> {
         Some(Change {
             place: start..start + "const".len(),
             replacement: "let".to_owned(),
+            is_name: false,
             why: format!("`{name}` changes, so it cannot be a constant."),
         })
     })

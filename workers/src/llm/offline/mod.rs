@@ -25,7 +25,9 @@ use mondo_jobs::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use self::{dice::Dice, faults::Fault};
+pub use faults::Fault;
+
+use self::{dice::Dice, mend::Care};
 
 /// The name that every reply carries as its model.
 pub const MODEL: &str = "mondo/offline";
@@ -33,12 +35,22 @@ pub const MODEL: &str = "mondo/offline";
 /// Fewer objects than this are not offered, even if recent pairs used them.
 const OBJECTS_MIN: usize = 5;
 
-/// The share of first fixes, in percent, that mend one cause only.
-const HASTY_SHARE: usize = 15;
+/// The share of pairs, in percent, whose fixes mend one cause at a time.
+const HASTY_SHARE: usize = 10;
+
+/// The share of first fixes, in percent, that misspell a name again.
+const SLIPPING_SHARE: usize = 15;
 
 /// Answers every request by itself, at once, for nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Offline;
+
+impl Offline {
+    /// The kinds of faults that the answer of a seed carries; empty for a clean one.
+    pub fn faults(seed: u64) -> Vec<Fault> {
+        faults::chosen(seed)
+    }
+}
 
 #[async_trait]
 impl Llm for Offline {
@@ -142,11 +154,28 @@ fn plant(files: &mut [SourceFile], faults: &[Fault], seed: u64) {
 struct FixInputs {
     page: String,
     findings: Vec<Finding>,
+    #[serde(default)]
+    objections: Vec<String>,
 }
 
 fn fix(inputs: &FixInputs, seed: u64) -> FixReply {
-    let hasty = Dice::new(seed, "haste").percent(HASTY_SHARE);
-    mend::mend(&inputs.page, &inputs.findings, if hasty { 1 } else { usize::MAX })
+    mend::mend(&inputs.page, &inputs.findings, care(inputs, seed))
+}
+
+/// Some fixes are not made well, so that pairs with several rounds occur. After an objection each one is.
+fn care(inputs: &FixInputs, seed: u64) -> Care {
+    if !inputs.objections.is_empty() {
+        return Care::Thorough;
+    }
+    // The page is part of the choice: a pair that slipped once does not do so for ever.
+    let page = u64::try_from(inputs.page.len()).unwrap_or_default();
+    if Dice::new(seed.wrapping_add(page), "slip").percent(SLIPPING_SHARE) {
+        Care::Slipping
+    } else if Dice::new(seed, "haste").percent(HASTY_SHARE) {
+        Care::Hasty
+    } else {
+        Care::Thorough
+    }
 }
 
 #[derive(Deserialize)]

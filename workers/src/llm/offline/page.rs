@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     families::{Control, Plan, Stage},
-    look::{self, Palette},
+    look::Palette,
     text::{self, Values},
 };
 
@@ -16,7 +16,7 @@ const SHARED: &str = include_str!("scenes/shared.js");
 /// The clean files for a plan and its objects.
 pub(super) fn files(plan: &Plan, objects: &[String], seed: u64) -> Vec<SourceFile> {
     let values = plan.values_with(objects);
-    let palette = look::palette(seed);
+    let palette = plan.palette;
     let params = Params::new(plan, &values, objects, palette, seed);
     let file = |filename: &str, content| SourceFile { filename: filename.to_owned(), content };
     vec![
@@ -117,7 +117,10 @@ fn html(plan: &Plan, params: &Params<'_>, values: &Values) -> String {
         format!("      <div><dt>{}</dt><dd id=\"{id}\">0</dd></div>", escape(&text::fill(label, values)))
     });
     let pause = "      <button id=\"pause\" type=\"button\" aria-pressed=\"false\">Pause</button>".to_owned();
-    let controls = plan.family.controls.iter().map(|control| markup(control, values)).chain([pause]);
+    let is_button = |control: &&Control| matches!(control, Control::Button(..));
+    let buttons = plan.family.controls.iter().filter(is_button).map(|control| markup(control, values));
+    let sliders = plan.family.controls.iter().filter(|control| !is_button(control));
+    let controls = buttons.chain([pause]).chain(sliders.map(|control| markup(control, values)));
 
     HTML.replace("__TITLE__", &title)
         .replace("__SCENE__", plan.family.name)

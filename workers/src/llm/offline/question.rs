@@ -3,7 +3,6 @@
 use super::{
     dice::Dice,
     families::Plan,
-    look,
     text::{self, Values},
 };
 
@@ -52,14 +51,14 @@ const LIMITS: &[&[&str]] = &[
 pub(super) fn write(plan: &Plan, persona: &str, objects: &[String], seed: u64) -> String {
     let mut values = plan.values_with(objects);
     values.insert("persona".to_owned(), persona.trim().to_owned());
-    values.insert("palette".to_owned(), look::palette(seed).words.to_owned());
+    values.insert("palette".to_owned(), plan.palette.words.to_owned());
     let mut dice = Dice::new(seed, "question");
     let mut sentence = |choices: &[&str]| text::word(dice.pick::<&str>(choices), &mut dice);
 
     let (asker, look) = (sentence(ASKERS), sentence(LOOKS));
     let limits: Vec<String> = LIMITS.iter().map(|choices| sentence(choices)).collect();
     let intro = [plan.opening.as_str(), &asker, &look];
-    let intro = intro.map(|worded| text::fill(worded, &values)).join("\n\n");
+    let intro = intro.map(|worded| text::capital(&text::fill(worded, &values))).join("\n\n");
     let features = plan.features.iter().map(|asked| asked.text.as_str());
     let actions = plan.actions.iter().map(|asked| asked.text.as_str());
     let limits = limits.iter().map(String::as_str);
@@ -76,7 +75,8 @@ fn lines<'a>(
     values: &Values,
     mark: impl Fn(usize) -> String,
 ) -> String {
-    let lines =
-        worded.enumerate().map(|(index, text)| format!("{}{}", mark(index), text::fill(text, values)));
+    let lines = worded
+        .enumerate()
+        .map(|(index, text)| format!("{}{}", mark(index), text::capital(&text::fill(text, values))));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -125,7 +125,11 @@ fn clean_pages_parse_and_are_small() {
             assert!(errors.is_empty(), "{} {seed}: {errors:?}", family.name);
             assert!(page.len() < 60 * 1024, "{}: {} bytes", family.name, page.len());
             assert!(!page.contains("__"), "{}: a placeholder is left", family.name);
-            assert!(mend::mend(&page, &[syntax_finding()], usize::MAX).edits.is_empty(), "{}", family.name);
+            assert!(
+                mend::mend(&page, &[syntax_finding()], Care::Thorough).edits.is_empty(),
+                "{}",
+                family.name
+            );
         }
     }
 }
@@ -212,13 +216,43 @@ fn every_fault_is_mended_from_what_the_browser_says() {
                 let clean = page_with(family, seed, None);
                 let faulty = page_with(family, seed, Some(fault));
                 let finding = as_the_browser_says(&clean, &faulty, fault);
-                let reply = mend::mend(&faulty, std::slice::from_ref(&finding), usize::MAX);
+                let reply = mend::mend(&faulty, std::slice::from_ref(&finding), Care::Thorough);
                 let mended = apply(&faulty, &reply);
                 assert!(mended == clean, "{} {fault:?} {seed}: {finding:?}\n{reply:?}", family.name);
-                assert!(mend::mend(&faulty, &[], usize::MAX).edits.is_empty());
+                assert!(mend::mend(&faulty, &[], Care::Thorough).edits.is_empty());
             }
         }
     }
+}
+
+#[test]
+fn a_slip_is_mended_by_the_next_fix() {
+    let family = families::all().next().unwrap();
+    let clean = page_with(family, 3, None);
+    let faulty = page_with(family, 3, Some(Fault::Reference));
+    let finding = as_the_browser_says(&clean, &faulty, Fault::Reference);
+    let slipped = apply(&faulty, &mend::mend(&faulty, &[finding], Care::Slipping));
+    assert!(slipped != clean && slipped != faulty);
+    let finding = as_the_browser_says(&clean, &slipped, Fault::Reference);
+    assert!(apply(&slipped, &mend::mend(&slipped, &[finding], Care::Thorough)) == clean);
+}
+
+#[test]
+fn a_hasty_fix_mends_one_cause() {
+    let family = families::all().next().unwrap();
+    let clean = page_with(family, 3, None);
+    let plan = families::plan_of(family, 3);
+    let objects: Vec<String> = family.objects[..2].iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut files = page::files(&plan, &objects, 3);
+    plant(&mut files, &[Fault::Rejection, Fault::Key], 3);
+    let faulty = mondo_jobs::bundle::bundle(&files).unwrap();
+    let findings = [Fault::Rejection, Fault::Key].map(|fault| {
+        let other = page_with(family, 3, Some(fault));
+        as_the_browser_says(&clean, &other, fault)
+    });
+    let hasty = apply(&faulty, &mend::mend(&faulty, &findings, Care::Hasty));
+    assert!(hasty != clean && hasty != faulty);
+    assert!(apply(&faulty, &mend::mend(&faulty, &findings, Care::Thorough)) == clean);
 }
 
 #[test]

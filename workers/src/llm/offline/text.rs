@@ -72,6 +72,12 @@ pub(super) fn plural(noun: &str) -> String {
     format!("{noun}s")
 }
 
+/// `apple pie` to `Apple pie`.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// `apple` to `an apple`.
 pub(super) fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };

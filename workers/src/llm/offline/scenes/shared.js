@@ -140,7 +140,8 @@ function onKeys(actions) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = actions[key];
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target instanceof Element && event.target.closest("input, #controls button")) return;
+    const presses = key === " " || key === "Enter";
+    if (event.target instanceof Element && event.target.closest(presses ? "input, button" : "input")) return;
     event.preventDefault();
     action(event);
   });

@@ -1,12 +1,13 @@
-//! Things that move.
+//! The family `fish`; its script is `scenes/fish.js`.
 
 use mondo_jobs::pair::Topic;
 
 use super::{Ask, Control, Family, Stage};
 
-pub(super) const FAMILIES: &[Family] = &[Family {
+pub(super) const FAMILY: Family = Family {
     name: "fish",
     topic: Topic::Animation,
+    night: false,
     titles: &["The {a} lagoon", "A school of {all}", "Under the {tide} tide", "{a} and company"],
     openings: &[
         "[Build|Create|Make] an animated [underwater scene|aquarium|piece of sea] in which a school of {all} \
@@ -140,4 +141,4 @@ pub(super) const FAMILIES: &[Family] = &[Family {
         Control::Slider("together", "Togetherness", ["0", "10", "1", "{together}"]),
     ],
     script: include_str!("../scenes/fish.js"),
-}];
+};

@@ -1,12 +1,13 @@
-//! Phenomena and instruments.
+//! The family `projectile`; its script is `scenes/projectile.js`.
 
 use mondo_jobs::pair::Topic;
 
 use super::{Ask, Control, Family, Stage};
 
-pub(super) const FAMILIES: &[Family] = &[Family {
+pub(super) const FAMILY: Family = Family {
     name: "projectile",
     topic: Topic::Science,
+    night: false,
     titles: &["The {a} range", "How far flies {an:a}?", "Throwing lab on {world}", "{a} against {b}"],
     openings: &[
         "[Build|Create] a [throwing laboratory|projectile laboratory] on {world}, where {all} are [thrown|launched] \
@@ -19,7 +20,7 @@ pub(super) const FAMILIES: &[Family] = &[Family {
     objects: &[
         ("cannon ball", "ball"),
         ("tennis ball", "ball"),
-        ("arrow dart", "bolt"),
+        ("dart", "bolt"),
         ("water balloon", "drop"),
         ("paper star", "star"),
         ("maple leaf", "leaf"),
@@ -155,4 +156,4 @@ pub(super) const FAMILIES: &[Family] = &[Family {
         Control::Slider("power", "Power", ["10", "45", "1", "{power}"]),
     ],
     script: include_str!("../scenes/projectile.js"),
-}];
+};

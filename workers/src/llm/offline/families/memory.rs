@@ -1,12 +1,13 @@
-//! Things to play.
+//! The family `memory`; its script is `scenes/memory.js`.
 
 use mondo_jobs::pair::Topic;
 
 use super::{Ask, Control, Family, Stage};
 
-pub(super) const FAMILIES: &[Family] = &[Family {
+pub(super) const FAMILY: Family = Family {
     name: "memory",
     topic: Topic::Games,
+    night: false,
     titles: &["{a} and {b}: a memory game", "Find the {all}", "The {mood} pairs", "Two of each {a}"],
     openings: &[
         "[Build|Create|Make] a {mood} memory game with {pairs} pairs of cards that show {all}, to be played in the \
@@ -20,7 +21,7 @@ pub(super) const FAMILIES: &[Family] = &[Family {
         ("lantern", "lantern"),
         ("mushroom", "mushroom"),
         ("teacup", "cup"),
-        ("feather bird", "bird"),
+        ("songbird", "bird"),
         ("old key", "key"),
         ("seashell", "shell"),
         ("daisy", "flower"),
@@ -141,4 +142,4 @@ pub(super) const FAMILIES: &[Family] = &[Family {
     readouts: &[("turns", "Turns"), ("found", "Pairs found"), ("clock", "Time")],
     controls: &[Control::Button("deal", "New deal"), Control::Button("peek", "Peek")],
     script: include_str!("../scenes/memory.js"),
-}];
+};
