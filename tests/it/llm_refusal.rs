@@ -76,7 +76,8 @@ async fn long_words_become_one_short_line() {
 }
 
 fn asking_for_json() -> mondo_jobs::ports::Request {
-    let schema = json!({ "type": "object", "properties": { "objects": { "type": "array", "items": { "type": "string" } } } });
+    let objects = json!({ "type": "array", "items": { "type": "string" } });
+    let schema = json!({ "type": "object", "properties": { "objects": objects } });
     mondo_jobs::ports::Request {
         schema: Some(Schema { name: "objects_reply".to_owned(), schema }),
         messages: vec![

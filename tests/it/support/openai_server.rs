@@ -99,8 +99,8 @@ pub(crate) struct Call {
 /// Where the server's answers come from.
 enum Source {
     Text(String),
-    /// A responder that reads `inputs`, which do not travel over HTTP: [`Introduced`] tells the server what it is
-    /// about to be asked, and the server finds it again by its messages.
+    /// A responder that reads `inputs`, which do not travel over HTTP: [`Introduced`] tells the server what
+    /// it is about to be asked, and the server finds it again by its messages.
     Llm(Arc<dyn Llm>),
 }
 
@@ -175,9 +175,10 @@ impl OpenAiServer {
         Self { address, shared, _tasks: tasks }
     }
 
-    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`]. A server that
-    /// answers like a responder gives a turn only to a request that it has not had before and that quotes no earlier
-    /// reply: so no job meets more than one fault, and a whole line can be run through any list of them.
+    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`]. A
+    /// server that answers like a responder gives a turn only to a request that it has not had before and
+    /// that quotes no earlier reply: so no job meets more than one fault, and a whole line can be run through
+    /// any list of them.
     pub(crate) fn then(&self, turn: Turn) -> &Self {
         self.shared.turns.lock().unwrap().push_back(turn);
         self
@@ -291,7 +292,7 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
 
     let format = body.pointer("/response_format/type").and_then(Value::as_str).unwrap_or("none");
     if shared.refused_formats.lock().unwrap().contains(&format) {
-        let error = json!({ "error": { "message": format!("`{format}` is not supported here"), "type": "invalid_request_error" } });
+        let error = json!({ "error": { "message": format!("`{format}` is not supported here") } });
         return status(400, &[], error.to_string());
     }
     match shared.next_turn(&body) {
@@ -323,7 +324,8 @@ async fn text_of(shared: &Shared, body: &Value) -> String {
     llm.complete(&known).await.expect("the responder behind the server answers").text
 }
 
-/// Whether `body` carries the messages of `request`; in plain dialects the last one is followed by the schema.
+/// Whether `body` carries the messages of `request`; in plain dialects the last one is followed by the
+/// schema.
 fn is_asked_by(request: &Request, body: &Value) -> bool {
     let messages = body["messages"].as_array().expect("messages");
     messages.len() == request.messages.len()
@@ -340,10 +342,11 @@ fn answer(manner: Manner, text: &str) -> Response {
     let pieces = match manner {
         Manner::Streamed => vec![delta(half), delta(&text[half.len()..]), finish("stop"), usage, done()],
         Manner::Whole => {
+            let message = json!({ "role": "assistant", "content": text });
             let body = json!({
                 "object": "chat.completion",
                 "model": SERVED_MODEL,
-                "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
+                "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
                 "usage": { "prompt_tokens": 11, "completion_tokens": 5 },
             });
             return whole("application/json", body.to_string());
@@ -381,8 +384,8 @@ fn answer(manner: Manner, text: &str) -> Response {
         }
         Manner::NoUsage => vec![delta(text), finish("stop"), done()],
         Manner::Cost => {
-            let usage = json!({ "choices": [], "usage": { "prompt_tokens": 11, "completion_tokens": 5, "cost": 0.001_234 } });
-            vec![delta(text), finish("stop"), event(&usage), done()]
+            let usage = json!({ "prompt_tokens": 11, "completion_tokens": 5, "cost": 0.001_234 });
+            vec![delta(text), finish("stop"), event(&json!({ "choices": [], "usage": usage })), done()]
         }
     };
     event_stream(pieces)

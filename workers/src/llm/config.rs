@@ -35,8 +35,8 @@ pub enum Responder {
 
 impl LlmConfig {
     /// Reads the settings `MONDO_RESPONDER`, `MONDO_BASE_URL`, `MONDO_API_KEY`, `MONDO_MODEL`,
-    /// `MONDO_LLM_TIMEOUT_SECS`, `MONDO_LLM_IDLE_SECS`, `MONDO_PRICE_IN`, `MONDO_PRICE_OUT` and the key variables
-    /// of the presets. Problems are noted in `env`.
+    /// `MONDO_LLM_TIMEOUT_SECS`, `MONDO_LLM_IDLE_SECS`, `MONDO_PRICE_IN`, `MONDO_PRICE_OUT` and the key
+    /// variables of the presets. Problems are noted in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let named = env.read("MONDO_RESPONDER", None, &names(), |text| Preset::named(text).map(Some));
         let settings = Settings {
@@ -155,7 +155,8 @@ impl Settings {
         };
         if let (None, None, Some(variable)) = (&self.base_url, &key, preset.key_variable) {
             env.problem(format!(
-                "{variable} is not set; accepted is the key of your account, because MONDO_RESPONDER is `{name}`"
+                "{variable} is not set; accepted is the key of your account, because MONDO_RESPONDER is \
+                 `{name}`"
             ));
         }
         OpenAiConfig {
@@ -191,7 +192,9 @@ fn base_url(env: &mut Env) -> Option<String> {
     let text = env.text("MONDO_BASE_URL")?;
     match Url::parse(&text) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            env.problem("MONDO_BASE_URL carries credentials; accepted is a URL without, with the key in MONDO_API_KEY");
+            env.problem(
+                "MONDO_BASE_URL carries credentials; accepted is a URL without, with the key in MONDO_API_KEY",
+            );
         }
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => return Some(text),
         _ => env.problem(format!(
@@ -251,7 +254,11 @@ mod tests {
         let (config, result) = read(&[("OPENROUTER_API_KEY", "sk-or-1")]);
         assert_eq!(result, Ok(()));
         assert!(matches!(config.responder, Responder::Offline));
-        insta::assert_snapshot!(config.start_line(), @"responder: mondo/offline (built in, no LLM); OPENROUTER_API_KEY is set: MONDO_RESPONDER=openrouter with MONDO_MODEL=<model> uses it");
+        assert_eq!(
+            config.start_line(),
+            "responder: mondo/offline (built in, no LLM); OPENROUTER_API_KEY is set: MONDO_RESPONDER=openrouter \
+             with MONDO_MODEL=<model> uses it"
+        );
     }
 
     #[test]

@@ -16,8 +16,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-/// For so long a store that is away is waited for, with a paid reply in hand or before one is asked for, unless
-/// [`Journaled::patient_for`] says otherwise.
+/// For so long a store that is away is waited for, with a paid reply in hand or before one is asked for,
+/// unless [`Journaled::patient_for`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
@@ -26,11 +26,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
-/// A responder as one job sees it: replies that the pair has paid for come from its journal, others are asked for,
-/// stored and counted.
+/// A responder as one job sees it: replies that the pair has paid for come from its journal, others are asked
+/// for, stored and counted.
 ///
-/// A reply that cannot be stored within 30 s is used all the same, with a warning: only if the job is then run again
-/// is it paid for twice. A local spool that outlives the process would close that gap; there is none yet.
+/// A reply that cannot be stored within 30 s is used all the same, with a warning: only if the job is then
+/// run again is it paid for twice. A local spool that outlives the process would close that gap; there is
+/// none yet.
 pub struct Journaled {
     llm: Arc<dyn Llm>,
     responder: String,
@@ -56,7 +57,8 @@ pub struct Tally {
 }
 
 impl Journaled {
-    /// Wraps `llm` for one job of `pair`. `responder` is provider and model: another one's replies are not reused.
+    /// Wraps `llm` for one job of `pair`. `responder` is provider and model: another one's replies are not
+    /// reused.
     pub fn new(llm: Arc<dyn Llm>, responder: impl Into<String>, queue: Queue, pair: PairId) -> Self {
         Self { llm, responder: responder.into(), queue, pair, patience: PATIENCE, tally: Mutex::default() }
     }
@@ -84,7 +86,7 @@ impl Journaled {
         let Some(stored) = stored else { return Ok(None) };
         let reply = serde_json::from_slice(&stored);
         if let Err(error) = &reply {
-            tracing::warn!(pair.id = %self.pair, key, %error, "a journaled reply cannot be read; asking again");
+            tracing::warn!(pair.id = %self.pair, key, %error, "a journaled reply cannot be read");
         }
         Ok(reply.ok())
     }
@@ -145,8 +147,8 @@ async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
     }
 }
 
-/// Names a reply by everything that led to it: hex SHA-256 of responder and request, in a form that does not depend
-/// on the order of object keys.
+/// Names a reply by everything that led to it: hex SHA-256 of responder and request, in a form that does not
+/// depend on the order of object keys.
 fn key(responder: &str, request: &Request) -> String {
     let mut text = String::new();
     canonical(&Value::from(responder), &mut text);

@@ -1,7 +1,7 @@
 //! The responders: everything behind the port [`mondo_jobs::ports::Llm`].
 //!
-//! [`LlmConfig`] says which responder the settings name, [`build`] makes it, and [`journal::Journaled`] wraps it
-//! for one job, so that a reply that was paid for once is never paid for again.
+//! [`LlmConfig`] says which responder the settings name, [`build`] makes it, and [`journal::Journaled`] wraps
+//! it for one job, so that a reply that was paid for once is never paid for again.
 
 mod config;
 pub mod journal;

@@ -1,7 +1,7 @@
 //! What a server understands of the protocol, and requests written accordingly.
 //!
-//! Servers differ: some know no JSON schema, newer models of `OpenAI` take neither `max_tokens` nor a temperature.
-//! The richest dialect is tried first; a refusal that names a parameter leads to one without it.
+//! Servers differ: some know no JSON schema, newer models of `OpenAI` take neither `max_tokens` nor a
+//! temperature. The richest dialect is tried first; a refusal that names a parameter leads to one without it.
 
 use mondo_jobs::ports::{Message, Request, Role, llm::Schema};
 use serde::Serialize;
@@ -45,8 +45,8 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    /// The dialect without what a refusal names; where it names nothing and the request asks for JSON, with the next
-    /// plainer way to ask for it. Nothing when there is none.
+    /// The dialect without what a refusal names; where it names nothing and the request asks for JSON, with
+    /// the next plainer way to ask for it. Nothing when there is none.
     pub(super) fn plainer(self, refusal: &str, asks_for_json: bool) -> Option<Self> {
         let names = |name: &str| {
             refusal
@@ -188,8 +188,7 @@ mod tests {
         let rich = Dialect::default();
         for (refusal, plainer) in [
             (
-                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' \
-                 instead.",
+                "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
                 Dialect { max_completion_tokens: true, ..rich },
             ),
             ("'temperature' does not support 0.7 with this model", Dialect { temperature: false, ..rich }),

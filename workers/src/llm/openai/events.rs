@@ -43,8 +43,8 @@ impl Events {
         self.buffer.split().freeze()
     }
 
-    /// The data of the next server-sent event, or nothing at the end. Events without data (comments that keep the
-    /// connection alive) are passed over; data at the very end counts even if its blank line is missing.
+    /// The data of the next server-sent event, or nothing at the end. Events without data (comments that keep
+    /// the connection alive) are passed over; data at the very end counts even if its blank line is missing.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         let mut data: Option<Vec<u8>> = None;
         while let Some(line) = self.line().await? {

@@ -1,12 +1,13 @@
-//! Any server that speaks the `OpenAI` chat-completions protocol: `OpenAI`, `OpenRouter`, Together, Ollama, vLLM and
-//! the like.
+//! Any server that speaks the `OpenAI` chat-completions protocol: `OpenAI`, `OpenRouter`, Together, Ollama,
+//! vLLM and the like.
 //!
-//! It speaks HTTP itself, without a client crate. The best kept one, `genai` 0.7.2, was tried first, against the server
-//! of our tests. Custom base URLs, temperature, seed and usage work, and a stream without an end can be told from a
-//! whole one. But of a refused stream neither status nor `Retry-After` can be asked for; `usage.cost` is dropped; the
-//! usage of a server that ends without `[DONE]` is lost; and one event without an end is buffered without bound and
-//! copied whole for each chunk, so that it kept a core busy for a minute. It also forces feature choices and some thirty
-//! crates on the whole binary. What is needed here is small: one request shape, one reader, one reply shape.
+//! It speaks HTTP itself, without a client crate. The best kept one, `genai` 0.7.2, was tried first, against
+//! the server of our tests. Custom base URLs, temperature, seed and usage work, and a stream without an end
+//! can be told from a whole one. But of a refused stream neither status nor `Retry-After` can be asked for;
+//! `usage.cost` is dropped; the usage of a server that ends without `[DONE]` is lost; and one event without
+//! an end is buffered without bound and copied whole for each chunk, so that it kept a core busy for a
+//! minute. It also forces feature choices and some thirty crates on the whole binary. What is needed here is
+//! small: one request shape, one reader, one reply shape.
 
 mod dialect;
 mod events;
@@ -41,8 +42,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// About the most bytes that are read of a body that says why a request was refused.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// The most bytes of one event, or of a whole reply that is not streamed: the largest text that is accepted, with
-/// every byte of it written as a JSON escape, and the rest of the envelope.
+/// The most bytes of one event, or of a whole reply that is not streamed: the largest text that is accepted,
+/// with every byte of it written as a JSON escape, and the rest of the envelope.
 const EVENT_BYTES_MAX: usize = 6 * REPLY_BYTES_MAX + 256 * 1024;
 
 /// The most characters of what a provider said that go into an error.
@@ -126,7 +127,8 @@ impl OpenAi {
         })
     }
 
-    /// Asks in the richest dialect that the server is known to take, and in a plainer one each time it refuses.
+    /// Asks in the richest dialect that the server is known to take, and in a plainer one each time it
+    /// refuses.
     async fn negotiate(&self, request: &Request) -> Result<Reply, LlmError> {
         let known = *self.dialect();
         let mut dialect = known;
@@ -151,8 +153,8 @@ impl OpenAi {
         }
     }
 
-    /// Remembers a dialect only once it has brought a reply: a request that is refused in every dialect must not
-    /// make later ones plainer.
+    /// Remembers a dialect only once it has brought a reply: a request that is refused in every dialect must
+    /// not make later ones plainer.
     fn learn(&self, known: Dialect, dialect: Dialect) {
         if dialect == known {
             return;

@@ -23,7 +23,8 @@ pub(super) struct Refusal {
 /// What the provider's own fields say beyond the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
-    /// The account has no credit left: waiting a minute does not help, though the status says "too many requests".
+    /// The account has no credit left: waiting a minute does not help, though the status says "too many
+    /// requests".
     NoCredit,
     /// A filter disliked this prompt: the key is fine, though the status says "forbidden".
     Moderation,
@@ -79,7 +80,8 @@ impl Refusal {
             (_, Cause::NoCredit) | (402, _) => LlmError::Unauthorized { responder, message },
             (401 | 403, cause) if cause != Cause::Moderation => LlmError::Unauthorized { responder, message },
             (429, _) => LlmError::RateLimited { responder, retry_after: self.retry_after },
-            // Timeouts and conflicts of the provider's own making pass; every other 3xx and 4xx will be the same again.
+            // Timeouts and conflicts of the provider's own making pass; every other 3xx and 4xx will be the
+            // same again.
             (408 | 409 | 425, _) => LlmError::Unavailable { responder, message },
             (status @ 300..=499, _) => LlmError::Refused { responder, status, message },
             _ => LlmError::Unavailable { responder, message },

@@ -125,8 +125,8 @@ impl Assembly {
         })
     }
 
-    /// Tokens of request and reply as the server counts them; where it does not say, estimated from the bytes, because
-    /// a call that seems free would escape every budget.
+    /// Tokens of request and reply as the server counts them; where it does not say, estimated from the
+    /// bytes, because a call that seems free would escape every budget.
     fn tokens(&self, request: &Request) -> (u64, u64) {
         let estimate = |bytes: usize| u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
         let usage = self.usage.as_ref();
@@ -148,8 +148,8 @@ fn add(text: &mut String, piece: Option<&str>) -> Result<(), AssemblyError> {
     Ok(())
 }
 
-/// Millionths of a US dollar: what the provider reports, else by the prices of the settings. A price in dollars per
-/// million tokens is one in millionths per token.
+/// Millionths of a US dollar: what the provider reports, else by the prices of the settings. A price in
+/// dollars per million tokens is one in millionths per token.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
