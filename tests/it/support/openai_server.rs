@@ -120,12 +120,14 @@ impl Shared {
         let key = body["messages"].to_string();
         let quotes_a_reply =
             body["messages"].as_array().unwrap().iter().any(|message| message["role"] == "assistant");
-        let takes_turn = match self.source {
-            Source::Text(_) => true,
-            Source::Llm(_) => !paid.contains_key(&key) && !quotes_a_reply,
-        };
+        let is_new = !paid.contains_key(&key);
         let times = paid.entry(key).or_default();
-        let turn = if takes_turn { self.turns.lock().unwrap().pop_front() } else { None };
+        let turn = match self.source {
+            Source::Llm(_) if !is_new => None,
+            // The job that this fails has paid for the reply that is quoted, and must not pay again.
+            Source::Llm(_) if quotes_a_reply => Some(Turn::Answer(Manner::Cut)),
+            Source::Llm(_) | Source::Text(_) => self.turns.lock().unwrap().pop_front(),
+        };
         let turn = turn.unwrap_or(Turn::Answer(Manner::Streamed));
         *times += usize::from(matches!(turn, Turn::Answer(manner) if manner.is_reply()));
         turn
@@ -175,10 +177,11 @@ impl OpenAiServer {
         Self { address, shared, _tasks: tasks }
     }
 
-    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`]. A
-    /// server that answers like a responder gives a turn only to a request that it has not had before and
-    /// that quotes no earlier reply: so no job meets more than one fault, and a whole line can be run through
-    /// any list of them.
+    /// The next call that no earlier `then` spoke of gets this; calls beyond get [`Manner::Streamed`].
+    ///
+    /// A server that answers like a responder gives a turn only to a request that it has not had before, and
+    /// cuts the first call that quotes an earlier reply: so no job meets more faults than it has attempts for,
+    /// and a whole line can be run through any list of them.
     pub(crate) fn then(&self, turn: Turn) -> &Self {
         self.shared.turns.lock().unwrap().push_back(turn);
         self
