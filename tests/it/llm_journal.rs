@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mondo_jobs::{
+    job::Step,
     pair::PairId,
-    ports::{Llm, LlmError, Purpose, Reply, Request},
-    queue::Queue,
+    ports::{Llm, LlmError, Memory as _, Purpose, RecentList, Reply, Request},
+    queue::{Commit, Queue},
     step::Disposition,
 };
 use mondo_workers::llm::{
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::support::{
     openai_server::{Manner, OpenAiServer, Turn, request},
-    queue::connect,
+    queue::{TestQueue, connect},
     redis::TestRedis,
 };
 
@@ -84,6 +85,27 @@ async fn a_failed_call_is_neither_stored_nor_counted() {
     assert_eq!(journaled.tally(), Tally::default());
     assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
     assert_eq!(journaled.tally().calls, 1);
+}
+
+#[tokio::test]
+async fn a_prompt_is_made_from_the_same_objects_when_its_job_is_run_again() {
+    let line = TestQueue::start().await;
+    let (_server, client) = priced().await;
+    let memory = |pair| Journaled::new(client.clone(), RESPONDER, line.queue.clone(), pair);
+    let (early, late) = (PairId::fresh(), PairId::fresh());
+
+    assert!(memory(early).recent(RecentList::Objects).await.unwrap().is_empty());
+    let remember = vec![
+        (RecentList::Objects, "a kite".to_owned()),
+        (RecentList::Questions, "How does a kite fly?".to_owned()),
+    ];
+    line.pairs(1).await;
+    let delivery = line.claim(Step::Objects, "worker").await;
+    line.queue.commit(&delivery, &Commit { remember, ..Commit::default() }).await.unwrap();
+
+    assert!(memory(early).recent(RecentList::Objects).await.unwrap().is_empty());
+    assert_eq!(memory(late).recent(RecentList::Objects).await.unwrap(), ["a kite"]);
+    assert_eq!(memory(early).recent(RecentList::Questions).await.unwrap(), ["How does a kite fly?"]);
 }
 
 /// A responder during whose call Redis dies.

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use mondo_jobs::{
     pair::PairId,
-    ports::{Llm, LlmError, Reply, Request},
+    ports::{Llm, LlmError, Memory, MemoryError, RecentList, Reply, Request},
     queue::{Queue, QueueError},
 };
 use serde_json::Value;
@@ -20,14 +20,17 @@ use tokio::time::Instant;
 /// unless [`Journaled::patient_for`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a pair's journal keeps the recent objects that its prompt was made from.
+const OBJECTS_KEY: &str = "recent-objects";
+
 /// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(3);
 
-/// A responder as one job sees it: replies that the pair has paid for come from its journal, others are asked
-/// for, stored and counted.
+/// A responder, and the memory of recent pairs, as one job sees them: replies that the pair has paid for come
+/// from its journal, others are asked for, stored and counted.
 ///
 /// A reply that cannot be stored within 30 s is used all the same, with a warning: only if the job is then
 /// run again is it paid for twice. A local spool that outlives the process would close that gap; there is
@@ -125,6 +128,30 @@ impl Llm for Journaled {
         }
         self.store(&key, &reply).await;
         Ok(reply)
+    }
+}
+
+/// Prompts are made from the objects that recent pairs used, and that list changes by the minute: a job that
+/// is run again would ask something else, and pay for it. So a pair sees the list as it was when it first
+/// looked.
+///
+/// The list of questions is read afresh each time: it is in no prompt, only in a check of what was replied.
+#[async_trait]
+impl Memory for Journaled {
+    async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError> {
+        if list == RecentList::Questions {
+            return self.queue.recent(list).await;
+        }
+        let away = |error: QueueError| MemoryError(Box::new(error));
+        let stored = self.queue.journal_get(self.pair, OBJECTS_KEY).await.map_err(away)?;
+        if let Some(seen) = stored.and_then(|stored| serde_json::from_slice(&stored).ok()) {
+            return Ok(seen);
+        }
+        let seen = self.queue.recent(list).await?;
+        // Strings always serialise.
+        let bytes = serde_json::to_vec(&seen).unwrap_or_default();
+        self.queue.journal_put(self.pair, OBJECTS_KEY, &bytes).await.map_err(away)?;
+        Ok(seen)
     }
 }
 
