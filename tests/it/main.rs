@@ -15,4 +15,5 @@ mod queue_doctor;
 mod queue_moves;
 mod queue_workers;
 mod ready;
+mod steps_offline;
 mod support;

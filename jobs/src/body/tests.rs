@@ -3,37 +3,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    finding::{FindingClass, Severity},
+    finding::FindingClass,
     pair::{CandidateName, Head},
+    ports::fake::{blocking, report},
 };
 
 const CID: &str = "01936f2e-0000-7000-8000-00000000000a";
 
-fn report(findings: Vec<Finding>) -> Report {
-    Report {
-        findings,
-        findings_left_out: 0,
-        seed: 7,
-        page_ms: 10_000,
-        wall_ms: 400,
-        frames: 60,
-        inputs: 40,
-        memory_bytes_peak: 1_000_000,
-        screenshot: None,
-    }
-}
-
 fn finding() -> Finding {
-    Finding {
-        class: FindingClass::Type,
-        severity: Severity::Blocking,
-        message: "TypeError: x is null".to_owned(),
-        line: None,
-        column: None,
-        phase: "load".to_owned(),
-        page_ms: 1,
-        input: None,
-    }
+    blocking(FindingClass::Type, "TypeError: x is null", 4)
 }
 
 fn record(step: Step, round: u32, at_ms: u64) -> StepRecord {
@@ -109,7 +87,7 @@ fn the_body_is_what_dojo_reads() {
                     "cost_usd": 0.003,
                     "findings_before": [{
                         "class": "type", "severity": "blocking", "message": "TypeError: x is null",
-                        "line": null, "column": null, "phase": "load", "page_ms": 1, "input": null,
+                        "line": 4, "column": 1, "phase": "load", "page_ms": 1, "input": null,
                     }],
                     "findings_after": [],
                     "steps": [step("fix", 3000), step("solve", 4500)],

@@ -3,9 +3,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    finding::{Finding, FindingClass, Severity},
+    finding::{Finding, FindingClass},
     job::Step,
     pair::Topic,
+    ports::fake::{self, blocking},
 };
 
 const PAIR: &str = "01936f2e-0000-7000-8000-000000000001";
@@ -16,26 +17,14 @@ fn id() -> PairId {
 }
 
 fn report(screenshot: Option<Vec<u8>>) -> Report {
-    Report {
-        findings: vec![Finding {
-            class: FindingClass::Reference,
-            severity: Severity::Blocking,
-            message: "ReferenceError: ballon is not defined".to_owned(),
-            line: Some(12),
-            column: Some(3),
-            phase: "click".to_owned(),
-            page_ms: 1200,
-            input: Some("click button \"Start\"".to_owned()),
-        }],
-        findings_left_out: 0,
-        seed: 7,
-        page_ms: 10_000,
-        wall_ms: 400,
-        frames: 60,
-        inputs: 40,
-        memory_bytes_peak: 1_000_000,
-        screenshot,
-    }
+    let finding = Finding {
+        column: Some(3),
+        phase: "click".to_owned(),
+        page_ms: 1200,
+        input: Some("click button \"Start\"".to_owned()),
+        ..blocking(FindingClass::Reference, "ReferenceError: ballon is not defined", 12)
+    };
+    Report { screenshot, ..fake::report(vec![finding]) }
 }
 
 fn draft() -> Draft {
