@@ -3,6 +3,7 @@
 mod architecture;
 mod cli;
 mod cli_make;
+mod crash;
 mod env_example;
 mod http_operator;
 mod http_take;

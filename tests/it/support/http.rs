@@ -1,7 +1,7 @@
 //! A running API over a real Redis, and a client that speaks HTTP/1.1 by hand: tests decide themselves when
 //! it reads, pipelines or hangs up.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
 
 use mondo::http::{Api, ApiConfig, PollAge};
 use mondo_jobs::queue::Queue;
@@ -87,6 +87,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A connection to a server that may not listen yet.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { stream: TcpStream::connect(address).await?, read: Vec::new() })
+    }
+
     pub(crate) async fn ask(&mut self, method: &str, path: &str) {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: mondo\r\n\r\n");
         self.send(request.as_bytes()).await;

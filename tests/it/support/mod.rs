@@ -1,5 +1,6 @@
 //! Helpers that several test modules share.
 
+pub(crate) mod canned_llm;
 pub(crate) mod http;
 pub(crate) mod openai_server;
 pub(crate) mod program;

@@ -5,9 +5,6 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use mondo_jobs::queue::QueueConfig;
-use secrecy::ExposeSecret as _;
-
 /// A command line of the program with an environment of its own: nothing set but what is given.
 pub(crate) fn mondo(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mondo"));
@@ -51,12 +48,4 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// The settings by which a program finds the queue of a test.
-pub(crate) fn redis_settings(config: &QueueConfig) -> [(String, String); 2] {
-    [
-        ("REDIS_URL".to_owned(), config.url.expose_secret().to_owned()),
-        ("MONDO_PREFIX".to_owned(), config.prefix.clone()),
-    ]
 }

@@ -1,0 +1,112 @@
+//! A small HTTP server that speaks the `OpenAI` protocol and always knows what to say: enough for whole pairs
+//! made by worker processes of their own, each with one fault that fix mends. It can hold its replies to one
+//! purpose, so that a test can act while a step is in the middle.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{Json, Router, extract::State, routing::post};
+use mondo_jobs::ports::Purpose;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+/// A page that a person could have written, but for one misspelt name.
+const PAGE: &str = r#"<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Counter</title></head>
+<body><h1>Counter</h1><p id="count">0</p><button id="more">More</button>
+<script>
+let count = 0;
+document.getElementById("more").addEventListener("click", () => { count += 1; show(); });
+function show() { document.getElementById("count").textContent = String(cuont); }
+show();
+</script></body></html>"#;
+
+struct Shared {
+    held: watch::Sender<Option<Purpose>>,
+    asked: Mutex<Vec<Purpose>>,
+    questions: AtomicU64,
+}
+
+/// The server; it ends with the value.
+pub(crate) struct CannedLlm {
+    base_url: String,
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+impl CannedLlm {
+    pub(crate) async fn start() -> Self {
+        let shared = Arc::new(Shared {
+            held: watch::channel(None).0,
+            asked: Mutex::default(),
+            questions: AtomicU64::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let router =
+            Router::new().route("/v1/chat/completions", post(complete)).with_state(Arc::clone(&shared));
+        let mut tasks = JoinSet::new();
+        tasks
+            .spawn(async move { axum::serve(listener, router).await.expect("serving never ends by itself") });
+        Self { base_url, shared, _tasks: tasks }
+    }
+
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Holds every reply to this purpose until [`Self::release`].
+    pub(crate) fn hold(&self, purpose: Purpose) {
+        self.shared.held.send_replace(Some(purpose));
+    }
+
+    pub(crate) fn release(&self) {
+        self.shared.held.send_replace(None);
+    }
+
+    /// Whether this was asked.
+    pub(crate) fn was_asked(&self, purpose: Purpose) -> bool {
+        self.shared.asked.lock().unwrap().contains(&purpose)
+    }
+}
+
+async fn complete(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> Json<Value> {
+    let purpose: Purpose = serde_json::from_value(body["response_format"]["json_schema"]["name"].clone())
+        .expect("a schema that is named after its purpose");
+    shared.asked.lock().unwrap().push(purpose);
+    let mut held = shared.held.subscribe();
+    held.wait_for(|held| *held != Some(purpose)).await.expect("the server lives");
+    let text = reply(purpose, shared.questions.fetch_add(1, Ordering::Relaxed)).to_string();
+    Json(json!({
+        "model": "canned",
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 100, "completion_tokens": 200 }
+    }))
+}
+
+fn reply(purpose: Purpose, number: u64) -> Value {
+    match purpose {
+        Purpose::Objects => json!({ "objects": ["kite", "lantern", "bridge", "drum", "kettle"] }),
+        Purpose::Question => json!({ "question": question(number) }),
+        Purpose::Answer => json!({ "files": [{ "filename": "index.html", "content": PAGE }] }),
+        Purpose::Fix => json!({
+            "explanation": "The name is misspelt.",
+            "edits": [{ "find": "String(cuont)", "replace": "String(count)" }]
+        }),
+        Purpose::Solve => json!({
+            "requirements": [{ "requirement": "counts", "met": true, "evidence": "a click adds one" }],
+            "verdict": "accept", "reasons": []
+        }),
+    }
+}
+
+/// Questions of the right length that have no three words in a row in common.
+fn question(number: u64) -> String {
+    let words: Vec<String> = (0..120).map(|word| format!("word{}", number * 1000 + word)).collect();
+    format!(
+        "Build a counter page.\n\n{}\n\n**Features**\n- counts\n\n**User Actions**\n1. click",
+        words.join(" ")
+    )
+}
