@@ -26,7 +26,7 @@ const PAIRS: u64 = 2;
 /// Commits of one pair: objects, question, answer, execute, fix, execute, solve.
 const COMMITS: u64 = 7;
 /// Long enough for any machine; a test ends as soon as what it waits for is there.
-const DEADLINE: Duration = Duration::from_secs(180);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 struct Crash {
     redis: TestRedis,
@@ -92,13 +92,14 @@ impl Crash {
         assert_eq!(stats.counters["committed"].unsigned_abs(), PAIRS * COMMITS, "{stats:?}");
         assert_eq!(stats.counters["ready"].unsigned_abs(), PAIRS);
         assert_eq!(self.queue.doctor().await.unwrap(), []);
-        self.leave_through_the_api().await;
+        // Alive until Redis has been told: an API that is killed before gives the pair to somebody again.
+        let _api = self.leave_through_the_api().await;
         self.until("the last delivery", |stats| stats.counters.get("delivered") == Some(&2)).await;
     }
 
-    async fn leave_through_the_api(&self) {
+    async fn leave_through_the_api(&self) -> Running {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let _api = self.process(&["api"], &address.to_string(), &self.dir.path().join("api"));
+        let api = self.process(&["api"], &address.to_string(), &self.dir.path().join("api"));
         until("the API listens", async || Client::connect(address).await.is_ok()).await;
         let mut client = Client::connect(address).await.unwrap();
         let mut ids = std::collections::HashSet::new();
@@ -109,6 +110,7 @@ impl Crash {
             ids.insert(reply["body"]["metadata"]["pair_id"].as_str().unwrap().to_owned());
         }
         assert_eq!(ids.len() as u64, PAIRS, "a pair came twice");
+        api
     }
 }
 
