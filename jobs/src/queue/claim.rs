@@ -166,10 +166,12 @@ impl Queue {
             pipe.arg("IDLE").arg(millis(self.lease())).arg("-").arg("+").arg(1);
         }
         let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.connection()).await?;
-        Ok(replies
-            .into_iter()
-            .map(|reply| matches!(reply, Ok(Value::Array(pending)) if !pending.is_empty()))
-            .collect())
+        let lapsed = replies.into_iter().map(|reply| match reply {
+            Ok(pending) => Ok(matches!(pending, Value::Array(found) if !found.is_empty())),
+            Err(error) if is_group_missing(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        });
+        lapsed.collect()
     }
 }
 

@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use redis::AsyncCommands as _;
 
-use super::{
-    Queue, QueueError,
-    limits::{FINISHED_KEPT_SECS, check_size},
-};
+use super::{Queue, QueueError, limits::check_size};
 use crate::{
     pair::PairId,
     ports::{Memory, MemoryError, RecentList},
@@ -31,21 +28,14 @@ impl Queue {
         Ok(self.connection().hget(self.keys().journal(pair), key).await?)
     }
 
-    /// Stores a paid reply before it is used. The first reply under a key stays. A journal nobody adds to is
-    /// kept for seven days.
+    /// Stores a paid reply before it is used. The first reply under a key stays, until seven days after the pair
+    /// has ended.
     ///
     /// # Errors
     /// When Redis is away, or the reply has more than 2 MiB.
     pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<(), QueueError> {
         check_size("reply", reply.len())?;
-        let journal = self.keys().journal(pair);
-        redis::pipe()
-            .hset_nx(&journal, key, reply)
-            .ignore()
-            .expire(&journal, i64::try_from(FINISHED_KEPT_SECS).unwrap_or(i64::MAX))
-            .ignore()
-            .exec_async(&mut self.connection())
-            .await?;
+        let _: bool = self.connection().hset_nx(self.keys().journal(pair), key, reply).await?;
         Ok(())
     }
 }

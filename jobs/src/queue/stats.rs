@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use redis::{RedisError, Value, from_redis_value};
 use serde::Serialize;
 
-use super::{Queue, QueueError, keys::GROUP};
+use super::{Queue, QueueError, connection::is_group_missing, keys::GROUP};
 use crate::job::Step;
 
 /// What is where.
@@ -48,7 +48,6 @@ impl Queue {
     pub async fn stats(&self) -> Result<Stats, QueueError> {
         let keys = self.keys();
         let mut pipe = redis::pipe();
-        // A group that a FLUSHALL took has nothing pending.
         pipe.ignore_errors();
         pipe.zcard(keys.open()).llen(keys.ready()).zcard(keys.taken()).zcard(keys.dead());
         for step in Step::ALL {
@@ -58,7 +57,12 @@ impl Queue {
         pipe.hgetall(keys.counters());
         let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.connection()).await?;
 
-        let mut replies = replies.into_iter().map(|reply| reply.unwrap_or(Value::Nil));
+        let replies = replies.into_iter().map(|reply| match reply {
+            // A group that a FLUSHALL took has nothing pending.
+            Err(error) if is_group_missing(&error) => Ok(Value::Nil),
+            other => other,
+        });
+        let mut replies = replies.collect::<Result<Vec<_>, _>>()?.into_iter();
         let mut next = || replies.next().unwrap_or(Value::Nil);
         let [open, ready, taken, dead] = [(); 4].map(|()| count(next()));
         let steps = Step::ALL
