@@ -15,7 +15,7 @@
 //!    of the connection for any other reason come before that flush, and drop the handover.
 //!
 //! The argument holds for HTTP/1, where one response at a time is on its way; with HTTP/2 a flush says nothing
-//! about one stream. That is why [`serve`] drives hyper's HTTP/1 connection itself: `axum::serve` would speak
+//! about one stream. That is why [`serve()`] drives hyper's HTTP/1 connection itself: `axum::serve` would speak
 //! HTTP/2 to a client that starts with it, since another crate of this program turns that feature on.
 //!
 //! What the operating system has accepted may still be lost with the client. A consumer that must exclude

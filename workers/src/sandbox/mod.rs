@@ -1,4 +1,4 @@
-//! The sandbox: everything behind the port [`Sandbox`]. A page that nobody has read is executed in a browser that
+//! The sandbox: everything behind the port [`Sandbox`](mondo_jobs::ports::Sandbox). A page that nobody has read is executed in a browser that
 //! can reach nothing: no network, no file of the host, no other page.
 //!
 //! [`open`] finds a back-end and gives a [`BrowserPool`]. Below it, `local` and `docker` start browsers, `cdp`
