@@ -11,6 +11,7 @@ mod llm_journal;
 mod llm_refusal;
 mod llm_reply;
 mod pipeline_offline;
+mod pipeline_openai;
 mod private_redis;
 mod queue_doctor;
 mod queue_moves;

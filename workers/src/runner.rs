@@ -11,7 +11,7 @@ use mondo_jobs::{
     body,
     job::{EnvelopeError, Job, Step},
     pair::{Draft, StepRecord},
-    ports::{Llm, Sandbox},
+    ports::{Llm, Memory, Sandbox},
     queue::{Commit, Delivery, End, Queue, QueueError},
     record::{self, Fields, RecordError},
     step::{Disposition, Limits, Next, Outcome, StepContext, StepError},
@@ -107,7 +107,7 @@ impl Runner {
         let ctx = StepContext {
             llm: Arc::clone(&llm) as Arc<dyn Llm>,
             sandbox: Arc::clone(&self.sandbox),
-            memory: Arc::new(self.queue.clone()),
+            memory: Arc::clone(&llm) as Arc<dyn Memory>,
             personas: Arc::clone(&self.personas),
             limits: self.limits,
         };
