@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod architecture;
+mod check;
 mod cli;
 mod cli_make;
 mod crash;
@@ -17,5 +18,7 @@ mod queue_doctor;
 mod queue_moves;
 mod queue_workers;
 mod ready;
+mod sandbox_findings;
+mod sandbox_slots;
 mod steps_offline;
 mod support;

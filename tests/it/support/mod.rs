@@ -6,4 +6,5 @@ pub(crate) mod openai_server;
 pub(crate) mod program;
 pub(crate) mod queue;
 pub(crate) mod redis;
+pub(crate) mod sandbox;
 pub(crate) mod workers;

@@ -150,7 +150,9 @@ impl Run<'_> {
                     self.click(&format!("{words} at {:.0},{:.0}", point.x - area.0, point.y - area.1), point)
                         .await?;
                 }
-                self.drag(words, area.at(0.3, 0.4), area.at(0.7, 0.6)).await
+                self.drag(words, area.at(0.3, 0.4), area.at(0.7, 0.6)).await?;
+                // Short, so that it stays within one cell of a board.
+                self.drag(words, area.at(0.48, 0.48), area.at(0.52, 0.52)).await
             }
             "range" => {
                 self.click(&format!("{words} at 25 %"), area.at(0.25, 0.5)).await?;

@@ -2,16 +2,18 @@
 // { element, kind, words }, in document order.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
-  const listens = (element) => {
+  const listensTo = (element, names) => {
     const events = getEventListeners(element);
-    return ["click", "mousedown", "pointerdown", "dblclick", "mouseup", "pointerup", "touchstart"].some((name) => events[name]);
+    return names.some((name) => events[name]);
   };
+  const moves = ["mousedown", "pointerdown", "mousemove", "pointermove", "touchmove", "wheel"];
+  const listens = (element) => listensTo(element, ["click", "dblclick", "mouseup", "pointerup", "touchstart", ...moves]);
   const kindOf = (element) => {
     const tag = element.tagName.toLowerCase();
     if (tag === "canvas" || tag === "svg") return "area";
     if (tag === "select") return "select";
     if (tag === "textarea" || element.isContentEditable) return "text";
-    if (tag !== "input") return "button";
+    if (tag !== "input") return tag !== "button" && listensTo(element, moves) ? "area" : "button";
     if (element.type === "range") return "range";
     if (["button", "submit", "reset", "checkbox", "radio", "image"].includes(element.type)) return "button";
     if (["file", "color", "hidden", "date", "datetime-local", "month", "time", "week"].includes(element.type)) return "skip";

@@ -1,0 +1,157 @@
+//! Each class of failure is found, with its place and the input that led to it, and a clean page is clean: the same
+//! under both back-ends.
+
+use mondo_jobs::finding::FindingClass::{
+    self, Blank, Console, Dialog, Exception, External, Hang, Memory, Reference, Rejection, Resource, Syntax,
+    Type,
+};
+use mondo_workers::sandbox::BackendChoice;
+
+use crate::support::sandbox::{Expected, assert_found, execute, pool};
+
+const fn at_load(
+    page: &'static str,
+    class: FindingClass,
+    words: &'static str,
+    place: (u32, u32),
+) -> Expected {
+    Expected { page, class, words, place: Some(place), phase: "load", input: None }
+}
+
+const fn after(
+    page: &'static str,
+    class: FindingClass,
+    words: &'static str,
+    place: (u32, u32),
+    (phase, input): (&'static str, &'static str),
+) -> Expected {
+    Expected { page, class, words, place: Some(place), phase, input: Some(input) }
+}
+
+/// In the order of pages; a page with several findings has several lines.
+const EXPECTED: &[Expected] = &[
+    at_load("syntax", Syntax, "Unexpected token ';'", (5, 23)),
+    at_load("type", Type, "Cannot set properties of null", (6, 18)),
+    at_load("reference", Reference, "startingBees is not defined", (6, 9)),
+    at_load("exception", Exception, "RangeError: Failed to set", (6, 15)),
+    at_load("rejection", Rejection, "Error: the kettle is empty", (7, 9)),
+    at_load("console", Console, "clock failed: TypeError", (5, 46)),
+    at_load("missing", Resource, "image `photos/lake.png`", (4, 11)),
+    at_load("missing", Resource, "script `album.js`", (5, 14)),
+    at_load("external", External, "script https://cdn.example.com/three.min.js", (4, 14)),
+    at_load("external", External, "https://api.example.com/globe.json", (6, 8)),
+    at_load("external", External, "WebSocket wss://live.example.com/globe", (7, 7)),
+    at_load("suppressed", Reference, "missingLantern is not defined", (7, 20)),
+    at_load("suppressed", Rejection, "nobody shall know", (8, 35)),
+    at_load("hang_at_load", Hang, "stopped answering", (6, 1)),
+    after("hang_on_click", Hang, "in function `pour`", (7, 3), ("click", "click button \"Turn\"")),
+    after("click_handler", Type, "reading 'remove'", (7, 37), ("click", "click button \"Ring\"")),
+    after("dialog", Dialog, "prompt()", (3, 96), ("click", "click button \"Greet\"")),
+    after("drag_handler", Type, "getContext is not a function", (11, 22), ("click", "drag div#board")),
+    after("form_handlers", Reference, "volumeKnob", (9, 3), ("click", "click input#volume at 25 %")),
+    after("form_handlers", Reference, "stationName", (12, 3), ("click", "key Enter")),
+    after("form_handlers", Reference, "searchIndex", (15, 3), ("click", "type \"Moss 7\" into input#search")),
+    after("key_handler", Reference, "strings is not defined", (6, 26), ("keys", "key q")),
+    after("touch_handler", Reference, "drumhead is not defined", (8, 3), ("phone", "tap div \"hit me\"")),
+    Expected {
+        page: "late_timer",
+        class: Reference,
+        words: "comet is not defined",
+        place: Some((6, 3)),
+        phase: "late",
+        input: None,
+    },
+    Expected {
+        page: "blank",
+        class: Blank,
+        words: "nothing is drawn",
+        place: None,
+        phase: "late",
+        input: None,
+    },
+    Expected { page: "memory", class: Memory, words: "memory", place: None, phase: "load", input: None },
+    Expected {
+        page: "worker_error",
+        class: Reference,
+        words: "missingTool is not defined",
+        place: None,
+        phase: "load",
+        input: None,
+    },
+    Expected {
+        page: "frame_error",
+        class: Reference,
+        words: "missingPicture is not defined",
+        place: None,
+        phase: "load",
+        input: None,
+    },
+];
+
+async fn check_every_class(backend: BackendChoice) {
+    let pool = pool(backend, 1).await;
+    for expected in EXPECTED.chunk_by(|first, second| first.page == second.page) {
+        let report = execute(&pool, expected[0].page).await;
+        assert_found(&expected.iter().collect::<Vec<_>>(), &report);
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn local_browsers_find_every_class() {
+    check_every_class(BackendChoice::Local).await;
+}
+
+#[tokio::test]
+async fn containers_find_every_class() {
+    check_every_class(BackendChoice::Docker).await;
+}
+
+async fn check_clean_pages(backend: BackendChoice) {
+    let pool = pool(backend, 1).await;
+    for page in ["clean_canvas", "rejection_handled_later"] {
+        let report = execute(&pool, page).await;
+        assert_eq!(report.findings, [], "{page}");
+        assert!(report.page_ms >= 10_000 && report.frames > 100 && report.inputs > 5, "{report:?}");
+        assert!(report.screenshot.is_some_and(|png| png.starts_with(b"\x89PNG")), "{page}");
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn local_browsers_find_nothing_in_clean_pages() {
+    check_clean_pages(BackendChoice::Local).await;
+}
+
+#[tokio::test]
+async fn containers_find_nothing_in_clean_pages() {
+    check_clean_pages(BackendChoice::Docker).await;
+}
+
+async fn check_same_seed(backend: BackendChoice) {
+    let pool = pool(backend, 2).await;
+    let first = execute(&pool, "dice").await;
+    assert!(first.findings.len() > 10, "the page reports what its random numbers and clocks say");
+    // The second slot is another browser.
+    let (second, third) = tokio::join!(execute(&pool, "dice"), execute(&pool, "dice"));
+    for other in [second, third] {
+        assert_eq!(first.findings, other.findings);
+        assert_eq!((first.frames, first.page_ms), (other.frames, other.page_ms));
+        assert_eq!(first.screenshot, other.screenshot);
+    }
+    let mut another = crate::support::sandbox::execution("dice");
+    another.seed = 8;
+    let another = mondo_jobs::ports::Sandbox::execute(&*pool, &another).await.unwrap();
+    assert_ne!(first.findings, another.findings);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_findings_in_local_browsers() {
+    check_same_seed(BackendChoice::Local).await;
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_findings_in_containers() {
+    check_same_seed(BackendChoice::Docker).await;
+}

@@ -1,0 +1,140 @@
+//! A slot survives what pages and callers do to it, and pages get nowhere.
+
+use std::{
+    future::Future,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use mondo_jobs::{
+    finding::FindingClass,
+    ports::{Execution, Sandbox as _, SandboxError, sandbox::PAGE_BYTES_MAX},
+};
+use mondo_workers::sandbox::BackendChoice;
+
+use crate::support::sandbox::{execute, execution, pool};
+
+/// Far more than any of these takes, for machines that are busy with other things.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
+    let end = Instant::now() + DEADLINE;
+    while !done().await {
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn check_no_way_out(backend: BackendChoice) {
+    let pool = pool(backend, 1).await;
+    let report = execute(&pool, "isolation").await;
+    let reached: Vec<_> =
+        report.findings.iter().filter(|finding| finding.class == FindingClass::Console).collect();
+    assert!(reached.is_empty(), "{reached:#?}");
+    let tried = report.findings.iter().filter(|finding| finding.class == FindingClass::External);
+    assert_eq!(tried.count(), 2, "the attempts were made: {:#?}", report.findings);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_page_reaches_nothing_from_a_local_browser() {
+    check_no_way_out(BackendChoice::Local).await;
+}
+
+#[tokio::test]
+async fn a_page_reaches_nothing_from_a_container() {
+    check_no_way_out(BackendChoice::Docker).await;
+}
+
+async fn check_dropped_execution(backend: BackendChoice) {
+    let pool = pool(backend, 1).await;
+    for name in ["clean_canvas", "hang_at_load"] {
+        let execution = execution(name);
+        let given_up = tokio::time::timeout(Duration::from_millis(150), pool.execute(&execution)).await;
+        assert!(given_up.is_err(), "{name} takes longer than that");
+    }
+    let report = execute(&pool, "click_handler").await;
+    assert_eq!(report.findings.len(), 1, "nothing of the dropped pages is left: {report:#?}");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_dropped_execution_leaves_a_local_slot_usable() {
+    check_dropped_execution(BackendChoice::Local).await;
+}
+
+#[tokio::test]
+async fn a_dropped_execution_leaves_a_container_usable() {
+    check_dropped_execution(BackendChoice::Docker).await;
+}
+
+#[tokio::test]
+async fn a_container_that_dies_is_replaced() {
+    let pool = pool(BackendChoice::Docker, 1).await;
+    let ours = || docker(&["ps", "-q", "--filter", &format!("name=mondo-sandbox-{}-", std::process::id())]);
+    let first = ours();
+    assert_eq!(first.lines().count(), 1, "one slot, one container: {first}");
+    docker(&["kill", first.trim()]);
+    let report = execute(&pool, "clean_canvas").await;
+    assert_eq!(report.findings, []);
+    let second = ours();
+    assert_ne!(first, second);
+    pool.close().await;
+    until("the container to go", || async { ours().is_empty() }).await;
+}
+
+#[tokio::test]
+async fn a_local_browser_that_dies_is_replaced() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let first = children();
+    assert_eq!(first.len(), 1, "one slot, one process");
+    let killed = Command::new("kill").arg("-KILL").arg(&first[0]).status().unwrap();
+    assert!(killed.success());
+    let report = execute(&pool, "clean_canvas").await;
+    assert_eq!(report.findings, []);
+    assert_ne!(first, children());
+    pool.close().await;
+    assert_eq!(children(), Vec::<String>::new(), "closing ends them all");
+}
+
+#[tokio::test]
+async fn a_page_over_the_limit_is_refused() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let page = "x".repeat(PAGE_BYTES_MAX + 1);
+    let error = pool.execute(&Execution { page, seed: 0 }).await.unwrap_err();
+    assert!(matches!(error, SandboxError::PageTooLarge { bytes } if bytes == PAGE_BYTES_MAX + 1), "{error}");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_hang_ends_within_bounds_and_the_slot_goes_on() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let hang = execute(&pool, "hang_on_click").await;
+    assert_eq!(hang.findings.len(), 1);
+    let next = execute(&pool, "clean_canvas").await;
+    assert_eq!(next.findings, []);
+    pool.close().await;
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("docker");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The processes that this test started. Each test is a process of its own under nextest; under `cargo test` the
+/// thread tells them apart.
+fn children() -> Vec<String> {
+    let mine = std::process::id().to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let mut fields = rest.split_whitespace();
+        let alive = fields.next() != Some("Z");
+        if alive && fields.next() == Some(mine.as_str()) && stat.contains("(bwrap)") {
+            found.push(name);
+        }
+    }
+    found
+}
