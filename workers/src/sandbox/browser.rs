@@ -102,6 +102,6 @@ impl Browser {
 }
 
 /// The error of a browser that did what it should not.
-pub(super) fn failed(doing: &str, message: impl ToString) -> SandboxError {
-    SandboxError::Browser { doing: doing.to_owned(), message: message.to_string() }
+pub(super) fn failed(doing: &str, message: impl Into<String>) -> SandboxError {
+    SandboxError::Browser { doing: doing.to_owned(), message: message.into() }
 }

@@ -1,4 +1,4 @@
-//! A client of the Chrome DevTools protocol over two byte pipes: JSON messages that end with NUL, sessions
+//! A client of the browser's own protocol (CDP) over two byte pipes: JSON messages that end with NUL, sessions
 //! flattened. Commands are typed by `chromiumoxide`'s protocol module; its transport is not used because it
 //! needs an open WebSocket port, and a port is something that a page could reach.
 

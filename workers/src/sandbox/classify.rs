@@ -4,14 +4,17 @@ use mondo_jobs::finding::FindingClass;
 use serde::Deserialize;
 
 use super::{
-    events::{ConsoleCalled, DialogOpening, ExceptionDetails, Frame, LogEntry, RequestPaused, StackTrace},
+    events::{
+        ConsoleCalled, DialogOpening, ExceptionDetails, Frame, LogEntry, RemoteObject, RequestPaused,
+        StackTrace,
+    },
     findings::{Observation, Place},
     page::PAGE_URL,
 };
 
 /// An exception that nobody caught.
 pub(super) fn exception(details: &ExceptionDetails) -> Observation {
-    let text = details.exception.as_ref().map_or_else(|| details.text.clone(), |thrown| thrown.text());
+    let text = details.exception.as_ref().map_or_else(|| details.text.clone(), RemoteObject::text);
     let own = details.url.as_deref() == Some(PAGE_URL);
     let direct = Place::from_zero_based(details.line_number, details.column_number).filter(|_| own);
     let place = direct.or_else(|| in_page(details.stack_trace.as_ref()));

@@ -98,7 +98,7 @@ impl Docker {
             Ok(pipes) => pipes,
             Err(error) => {
                 remove(&self.daemon, &name).await;
-                return Err(failed("starting a container", error));
+                return Err(failed("starting a container", error.to_string()));
             }
         };
         let tasks = TaskTracker::new();
@@ -225,8 +225,8 @@ fn owner_of(process: u32) -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program, in parentheses, may hold spaces. The start is field 22, 20 after it.
-    let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned();
-    Some(format!("{}/{process}/{start}", boot.trim()))
+    let since = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    Some(format!("{}/{process}/{since}", boot.trim()))
 }
 
 /// Whether the owner lived since this machine's last boot and does no longer.

@@ -125,12 +125,13 @@ fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
 }
 
 fn keyboard(kind: DispatchKeyEventType, key: &Key) -> DispatchKeyEventParams {
-    let mut event = DispatchKeyEventParams::new(kind.clone());
-    event.key = Some(key.key.clone());
+    let writes = kind == DispatchKeyEventType::KeyDown;
+    let mut event = DispatchKeyEventParams::new(kind);
+    event.key = Some(key.name.clone());
     event.code = Some(key.code.clone());
-    event.windows_virtual_key_code = Some(key.key_code);
-    event.native_virtual_key_code = Some(key.key_code);
-    if kind == DispatchKeyEventType::KeyDown {
+    event.windows_virtual_key_code = Some(key.number);
+    event.native_virtual_key_code = Some(key.number);
+    if writes {
         event.text.clone_from(&key.text);
     }
     event

@@ -4,11 +4,11 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     /// `KeyboardEvent.key`.
-    pub(super) key: String,
+    pub(super) name: String,
     /// `KeyboardEvent.code`.
     pub(super) code: String,
     /// `KeyboardEvent.keyCode`.
-    pub(super) key_code: i64,
+    pub(super) number: i64,
     /// What it writes, if anything.
     pub(super) text: Option<String>,
 }
@@ -74,21 +74,16 @@ fn names_character(source: &str, symbol: char) -> bool {
     quotes(source, &symbol.to_string()) || quotes(source, &upper.to_string()) || quotes(source, &code)
 }
 
-fn named((key, code, key_code, text): &(&str, &str, i64, Option<&str>)) -> Key {
-    Key {
-        key: (*key).to_owned(),
-        code: (*code).to_owned(),
-        key_code: *key_code,
-        text: text.map(str::to_owned),
-    }
+fn named((name, code, number, text): &(&str, &str, i64, Option<&str>)) -> Key {
+    Key { name: (*name).to_owned(), code: (*code).to_owned(), number: *number, text: text.map(str::to_owned) }
 }
 
 fn character(symbol: char) -> Key {
     let upper = symbol.to_ascii_uppercase();
     Key {
-        key: symbol.to_string(),
+        name: symbol.to_string(),
         code: if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") },
-        key_code: i64::from(u32::from(upper)),
+        number: i64::from(u32::from(upper)),
         text: Some(symbol.to_string()),
     }
 }
@@ -96,7 +91,7 @@ fn character(symbol: char) -> Key {
 impl Key {
     /// The key as a person would call it.
     pub(super) fn words(&self) -> &str {
-        if self.key == " " { "Space" } else { &self.key }
+        if self.name == " " { "Space" } else { &self.name }
     }
 }
 
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_source_adds_a_bounded_number() {
-        let all: String = ('a'..='z').map(|letter| format!("'{letter}' ")).collect();
-        assert_eq!(names(&format!("keydown {all}")).len(), FROM_SOURCE_MAX);
+        let all: Vec<_> = ('a'..='z').map(|letter| format!("'{letter}'")).collect();
+        assert_eq!(names(&format!("keydown {}", all.join(" "))).len(), FROM_SOURCE_MAX);
     }
 }

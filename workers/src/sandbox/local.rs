@@ -76,7 +76,8 @@ impl Local {
 
     /// Starts a browser and waits until it answers.
     pub(super) async fn launch(&self) -> Result<Browser, SandboxError> {
-        let mut child = self.command().spawn().map_err(|error| failed("starting bubblewrap", error))?;
+        let mut child =
+            self.command().spawn().map_err(|error| failed("starting bubblewrap", error.to_string()))?;
         let tasks = TaskTracker::new();
         let log = Log::default();
         let (Some(input), Some(output), Some(errors)) =

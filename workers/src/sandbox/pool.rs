@@ -164,7 +164,7 @@ impl Inner {
             Ok(page) => Ok(Slot { browser, page }),
             Err(error) => {
                 browser.kill().await;
-                Err(failed("preparing a page", error))
+                Err(failed("preparing a page", error.to_string()))
             }
         }
     }

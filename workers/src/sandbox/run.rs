@@ -114,7 +114,7 @@ pub(super) struct Run<'a> {
 }
 
 enum Happened {
-    Event(SessionEvent),
+    Event(Box<SessionEvent>),
     Silence(Silence),
 }
 
@@ -274,7 +274,9 @@ impl<'a> Run<'a> {
 
     async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
         self.frames += 1;
-        let look = (self.frames % FRAMES_PER_MEMORY_LOOK == 0)
+        let look = self
+            .frames
+            .is_multiple_of(FRAMES_PER_MEMORY_LOOK)
             .then(|| self.page.send(&GetHeapUsageParams::default()));
         let begin = BeginFrameParams {
             frame_time_ticks: Some(self.page.ticks),
@@ -354,7 +356,7 @@ impl<'a> Run<'a> {
 
     fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
         match happened {
-            Happened::Event(event) => self.on_event(event),
+            Happened::Event(event) => self.on_event(*event),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
             Happened::Silence(Silence::Dead) => {
                 Err(Stop::Failed("it has not answered for 15 s, though nothing keeps it busy".to_owned()))
@@ -377,7 +379,6 @@ impl<'a> Run<'a> {
                 }
             }
             Event::ExceptionRevoked { exception_id } if own => self.findings.revoke(exception_id),
-            Event::ExceptionRevoked { .. } => {}
             Event::ConsoleCalled(called) => self.found_some(classify::console(&called)),
             Event::LogAdded(entry) => self.found_some(classify::log(&entry, self.source)),
             Event::DialogOpening(dialog) => {
@@ -399,13 +400,13 @@ impl<'a> Run<'a> {
             Event::Paused(paused) => self.on_paused(paused),
             Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
-            Event::BudgetExpired => {}
             Event::Crashed if own => {
                 let observation = Observation::blocking(FindingClass::Crash, "the page's process died", None);
                 self.end = Some(observation);
                 self.check_end()?;
             }
-            Event::Crashed => {}
+            // What ends in a child is the child's.
+            Event::ExceptionRevoked { .. } | Event::BudgetExpired | Event::Crashed => {}
         }
         Ok(())
     }
@@ -483,7 +484,7 @@ fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Ha
             biased;
             // First, so that a page that floods us with events is noticed all the same; it ends only when due.
             silence = watch.silence() => Happened::Silence(silence),
-            Some(event) = events.recv() => Happened::Event(event),
+            Some(event) = events.recv() => Happened::Event(Box::new(event)),
         }
     }
 }
