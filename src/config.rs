@@ -52,8 +52,9 @@ pub struct Config {
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// In the syntax of `tracing-subscriber`: `info`, `mondo_workers=debug,info`.
-    pub filter: String,
+    /// In the syntax of `tracing-subscriber`: `info`, `mondo_workers=debug,info`. Without one, the command
+    /// decides.
+    pub filter: Option<String>,
     /// One JSON object a line instead of text.
     pub json: bool,
 }
@@ -163,8 +164,8 @@ fn marks(env: &mut Env) -> Marks {
 
 fn log(env: &mut Env) -> LogConfig {
     let accepted = "a tracing filter such as `info` or `mondo_workers=debug,info`";
-    let filter = env.read("MONDO_LOG", "info".to_owned(), accepted, |text| {
-        EnvFilter::try_new(text).ok().map(|_| text.to_owned())
+    let filter = env.read("MONDO_LOG", None, accepted, |text| {
+        EnvFilter::try_new(text).ok().map(|_| Some(text.to_owned()))
     });
     let json = env.read("MONDO_LOG_FORMAT", false, "text or json", |text| match text {
         "text" => Some(false),

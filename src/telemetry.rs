@@ -4,9 +4,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
 
-/// Starts logging. With `quiet`, only warnings and errors show: a progress display has the screen.
-pub fn start(config: &LogConfig, quiet: bool) {
-    let filter = if quiet && config.filter == "info" { "warn" } else { &config.filter };
+/// Starts logging. Where a command says itself what happens, only warnings and errors are logged beside it,
+/// unless `MONDO_LOG` asks for more.
+pub fn start(config: &LogConfig, says_itself: bool) {
+    let filter = match &config.filter {
+        Some(filter) => filter,
+        None if says_itself => "warn",
+        None => "info",
+    };
     let builder =
         tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
     // A second call (several commands in one test process) keeps the first subscriber.

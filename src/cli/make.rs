@@ -197,8 +197,10 @@ impl Lines {
         }
         if self.stdout {
             output::data(&String::from_utf8_lossy(line))?;
-        } else {
+        } else if self.written == 0 {
             show::pair(body, None);
+        } else {
+            show::brief(body);
         }
         self.written += 1;
         self.mended += u64::from(body.metadata.history.rounds > 0);

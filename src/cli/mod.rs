@@ -16,7 +16,7 @@ mod stats;
 mod up;
 mod worker;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use mondo_jobs::env::Env;
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(COULD_NOT);
         }
     };
-    telemetry::start(&config.log, cli.command.has_the_screen());
+    telemetry::start(&config.log, cli.command.says_itself());
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -94,11 +94,17 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
-    /// Whether the command draws its own progress, so that only warnings are logged beside it.
-    fn has_the_screen(&self) -> bool {
+    /// Whether the command tells people itself what happens; the others leave that to the log.
+    fn says_itself(&self) -> bool {
         match self {
-            Self::Up(_) | Self::Make(_) | Self::Check(_) | Self::Bench(_) => true,
-            Self::Api | Self::Worker(_) | Self::Stats(_) | Self::Dead(_) | Self::Doctor(_) => false,
+            Self::Up(_) => std::io::stderr().is_terminal(),
+            Self::Api | Self::Worker(_) => false,
+            Self::Make(_)
+            | Self::Check(_)
+            | Self::Stats(_)
+            | Self::Dead(_)
+            | Self::Doctor(_)
+            | Self::Bench(_) => true,
         }
     }
 

@@ -19,6 +19,11 @@ pub(super) async fn first_ready(queue: &Queue) -> Option<PairBody> {
     }
 }
 
+/// Shows on stderr how a pair was made, without the pair.
+pub(super) fn brief(body: &PairBody) {
+    output::note(&format!("\n{}{}", title(body), how_it_was_made(body)));
+}
+
 /// Shows a pair on stderr. With a directory, its best page is put there, to be opened with a browser.
 pub(super) fn pair(body: &PairBody, dir: Option<&Path>) {
     let page = dir.and_then(|dir| store_page(body, dir));
@@ -38,27 +43,36 @@ fn store_page(body: &PairBody, dir: &Path) -> Option<String> {
 }
 
 fn render(body: &PairBody, page: Option<&str>) -> String {
-    let metadata = &body.metadata;
-    let history = &metadata.history;
-    let topic = metadata.topic.map_or("", |topic| topic.name());
-    let mut text = format!("\n━━ pair {} · {topic} ━━━━━━━━━━\n\n", metadata.pair_id);
+    let mut text = format!("\n{}\n", title(body));
     for line in body.prompt.lines() {
         let _ = writeln!(text, "  {line}");
     }
-    let _ = writeln!(text, "\n  how it was made ({} LLM calls, ${:.4})", history.llm_calls, history.cost_usd);
-    for record in &history.steps {
-        let _ = writeln!(text, "    {}", step(record, history.findings_before.as_slice()));
-    }
-    let bytes = body.responses.first().and_then(|response| response.completion.files.first());
-    let _ = write!(
-        text,
-        "  the answer: {} KB of HTML",
-        bytes.map_or(0, |file| file.content.len()).div_ceil(1024)
-    );
+    let _ = write!(text, "\n{}", how_it_was_made(body));
     if let Some(page) = page {
-        let _ = write!(text, ", see {page}");
+        let _ = write!(text, "\n  open it: {page}");
     }
     text.push('\n');
+    text
+}
+
+fn title(body: &PairBody) -> String {
+    let metadata = &body.metadata;
+    let topic = metadata.topic.map_or("", |topic| topic.name());
+    format!("━━ pair {} · {topic} ━━━━━━━━━━\n", metadata.pair_id)
+}
+
+fn how_it_was_made(body: &PairBody) -> String {
+    let history = &body.metadata.history;
+    let file = body.responses.first().and_then(|response| response.completion.files.first());
+    let kilobytes = file.map_or(0, |file| file.content.len()).div_ceil(1024);
+    let mut text = format!(
+        "  how it was made: {} LLM calls, ${:.4}, {} rounds of fix, {kilobytes} KB of HTML\n",
+        history.llm_calls, history.cost_usd, history.rounds
+    );
+    for record in &history.steps {
+        let _ = writeln!(text, "    {}", step(record, &history.findings_before));
+    }
+    text.truncate(text.trim_end().len());
     text
 }
 
