@@ -21,7 +21,7 @@ use mondo_workers::{
     sandbox::{self, BackendChoice, SandboxConfig},
 };
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::support::{
     openai_server::{Call, Manner, OpenAiServer, Piece, Turn, delta},
@@ -86,7 +86,12 @@ async fn pairs_are_made_whatever_the_server_does() {
         pulse: Pulse::default(),
     };
     let stop = CancellationToken::new();
-    let workers = tokio::spawn(backend::run_workers(queue.clone(), options, Arc::new(runner), stop.clone()));
+    let workers = TaskTracker::new().spawn(backend::run_workers(
+        queue.clone(),
+        options,
+        Arc::new(runner),
+        stop.clone(),
+    ));
 
     let pairs: Vec<_> = (0..PAIRS).map(|seed| record::new_pair(seed as u64, 0).unwrap()).collect();
     queue.start(&pairs).await.unwrap();

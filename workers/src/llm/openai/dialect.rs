@@ -238,6 +238,7 @@ mod tests {
                     "verdict": { "$ref": "#/$defs/Verdict" },
                     "note": { "type": ["string", "null"] },
                 },
+                // In the order in which they are declared, which is the order in which models write them.
                 "required": ["verdict", "note"],
                 "additionalProperties": false,
                 "$defs": { "Verdict": { "anyOf": [{ "type": "string", "const": "accept" }] } },
