@@ -6,9 +6,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use mondo_jobs::{
     bundle::bundle,
     finding::{Finding, FindingClass, Report},
-    pair::Topic,
-    ports::{Execution, Llm, Purpose, Request, Sandbox},
-    steps::replies::{AnswerReply, FixReply, ObjectsReply, QuestionReply, SolveReply, Verdict},
+    job::Job,
+    pair::{CandidateName, Draft, Head, Kind, PairId, Topic},
+    ports::{Execution, Llm, Purpose, Request, Sandbox, fake::FakeMemory},
+    step::{Limits, Next, StepContext},
+    steps::{
+        self, Personas,
+        replies::{AnswerReply, FixReply, ObjectsReply, QuestionReply, SolveReply, Verdict},
+    },
 };
 use mondo_workers::{
     llm::offline::{Fault, Offline},
@@ -139,4 +144,52 @@ async fn every_kind_of_fault_is_found_and_mended() {
             assert!(findings.is_empty(), "{fault:?} {seed}: {findings:#?}");
         }
     }
+}
+
+/// How a pair ended.
+struct Walked {
+    end: Next,
+    rounds: u32,
+    first_findings: usize,
+}
+
+/// Walks a seed through the steps as a worker does.
+async fn walk(ctx: &StepContext, seed: u64) -> Walked {
+    let head = Head::new(Kind::Web, seed, 0);
+    let mut draft = Draft { id: PairId::fresh(), head, candidates: [].into(), history: Vec::new() };
+    let mut job = Job::first(draft.id);
+    loop {
+        let outcome = steps::run(&job, draft, ctx).await.unwrap();
+        draft = outcome.draft;
+        match outcome.next {
+            Next::Run(jobs) => job = jobs.into_iter().next().unwrap(),
+            end => {
+                let first =
+                    draft.candidates.get(&CandidateName::Base).and_then(|base| base.first_report.as_ref());
+                let first_findings = first.map_or(0, |report| report.findings.len());
+                return Walked { end, rounds: job.round, first_findings };
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pairs_with_and_without_faults_become_ready() {
+    let ctx = StepContext {
+        llm: Arc::new(Offline),
+        sandbox: browsers().await,
+        memory: Arc::new(FakeMemory::default()),
+        personas: Arc::new(Personas::embedded()),
+        limits: Limits { fix_rounds_max: 4 },
+    };
+    let mut rounds_most = 0;
+    for seed in 0..8 {
+        let walked = walk(&ctx, seed).await;
+        let faults = Offline::faults(seed);
+        rounds_most = rounds_most.max(walked.rounds);
+        assert_eq!(walked.end, Next::Ready, "seed {seed} {faults:?}");
+        assert_eq!(walked.first_findings == 0, faults.is_empty(), "seed {seed} {faults:?}");
+        assert_eq!(walked.rounds == 0, faults.is_empty(), "seed {seed} {faults:?}");
+    }
+    assert!(rounds_most >= 2, "no fix slipped, so nothing was mended twice");
 }

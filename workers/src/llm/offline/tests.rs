@@ -1,4 +1,7 @@
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+};
 
 use mondo_jobs::finding::{FindingClass, Severity};
 use serde_json::json;
@@ -26,13 +29,14 @@ fn question_of(seed: u64) -> String {
     ask(&inputs, seed).question
 }
 
-fn shingles(text: &str) -> HashSet<[String; 3]> {
+/// Hashes of all runs of three words.
+fn shingles(text: &str) -> HashSet<u64> {
     let words: Vec<String> = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect();
-    words.windows(3).map(|three| [three[0].clone(), three[1].clone(), three[2].clone()]).collect()
+    words.windows(3).map(|three| BuildHasherDefault::<DefaultHasher>::default().hash_one(three)).collect()
 }
 
 #[tokio::test]
@@ -144,7 +148,7 @@ fn every_family_has_a_place_for_every_fault_and_the_asked_code() {
             }
         }
         for fault in Fault::ALL {
-            for seed in 0..12 {
+            for seed in 0..6 {
                 let clean = page_with(family, seed, None);
                 let faulty = page_with(family, seed, Some(fault));
                 assert!(clean != faulty, "{} {fault:?} {seed}", family.name);
@@ -210,9 +214,9 @@ fn apply(page: &str, reply: &FixReply) -> String {
 
 #[test]
 fn every_fault_is_mended_from_what_the_browser_says() {
-    for family in families::all() {
+    for (index, family) in (0..).zip(families::all()) {
         for fault in Fault::ALL {
-            for seed in 0..12 {
+            for seed in index * 6..index * 6 + 6 {
                 let clean = page_with(family, seed, None);
                 let faulty = page_with(family, seed, Some(fault));
                 let finding = as_the_browser_says(&clean, &faulty, fault);
