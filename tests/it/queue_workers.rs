@@ -149,10 +149,10 @@ async fn jobs_of_a_worker_that_is_gone_are_taken_over() {
 
 #[tokio::test]
 async fn a_run_longer_than_its_lease_keeps_it() {
-    let test = TestQueue::with_lease(Duration::from_millis(600)).await;
+    let test = TestQueue::with_lease(Duration::from_secs(2)).await;
     let work = |delivery: Delivery| async move {
         if delivery.step == Step::Answer {
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
         }
         Ok(next_step(&delivery))
     };
