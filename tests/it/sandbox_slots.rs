@@ -12,10 +12,13 @@ use mondo_jobs::{
 };
 use mondo_workers::sandbox::BackendChoice;
 
-use crate::support::sandbox::{execute, execution, pool};
+use crate::support::{
+    program::Running,
+    sandbox::{execute, execution, page_path, pool},
+};
 
 /// Far more than any of these takes, for machines that are busy with other things.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
     let end = Instant::now() + DEADLINE;
@@ -81,6 +84,20 @@ async fn a_container_that_dies_is_replaced() {
     assert_ne!(first, second);
     pool.close().await;
     until("the container to go", || async { ours().is_empty() }).await;
+}
+
+#[tokio::test]
+async fn containers_go_when_their_process_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let pages = vec![page_path("hang_on_click").display().to_string(); 20];
+    let arguments: Vec<&str> = ["check"].into_iter().chain(pages.iter().map(String::as_str)).collect();
+    let log = directory.path().join("log");
+    let mut program = Running::start(&arguments, &[("MONDO_SANDBOX", "docker")], &log);
+    let filter = format!("name=mondo-sandbox-{}-", program.0.id());
+    let theirs = || docker(&["ps", "--all", "--quiet", "--filter", &filter]);
+    until("a container", || async { !theirs().is_empty() }).await;
+    program.kill();
+    until("the containers to go", || async { theirs().is_empty() }).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use chromiumoxide::cdp::browser_protocol::browser::GetVersionParams;
 use mondo_jobs::ports::SandboxError;
 use tokio_util::task::TaskTracker;
 
-use super::cdp::Cdp;
+use super::{
+    cdp::Cdp,
+    usage::{self, Usage},
+};
 
 /// Where Debian's package `chromium-headless-shell` puts the browser, in the image as on the host.
 pub(super) const BROWSER_PATH: &str = "/usr/lib/chromium/chromium-headless-shell";
@@ -80,6 +83,16 @@ impl Browser {
     pub(super) async fn ready(&self) -> Result<(), String> {
         let answer = self.cdp.call(None, &GetVersionParams::default(), START_MAX).await;
         answer.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What the browser uses, all its processes together.
+    pub(super) async fn usage(&self) -> Usage {
+        let root = match &self.host {
+            Host::Process(child) => child.id(),
+            Host::Container { docker, name } => super::docker::process_of(docker, name).await,
+        };
+        let Some(root) = root else { return Usage::default() };
+        tokio::task::spawn_blocking(move || usage::of_tree(root)).await.unwrap_or_default()
     }
 
     /// Ends the browser at once and waits until it is gone.

@@ -16,8 +16,8 @@ use bollard::{
     errors::Error,
     models::{ContainerCreateBody, HostConfig, HostConfigLogConfig},
     query_parameters::{
-        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
-        RemoveContainerOptionsBuilder, StartContainerOptions,
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
     },
 };
 use bytes::Bytes;
@@ -175,6 +175,12 @@ pub(super) async fn remove(daemon: &Daemon, name: &str) {
         Ok(()) | Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => {}
         Err(error) => tracing::warn!(%error, container = name, "cannot remove a container"),
     }
+}
+
+/// The first process of a container, by the number that it has outside.
+pub(super) async fn process_of(daemon: &Daemon, name: &str) -> Option<u32> {
+    let container = daemon.inspect_container(name, None::<InspectContainerOptions>).await.ok()?;
+    u32::try_from(container.state?.pid?).ok()
 }
 
 async fn connect() -> Result<Daemon, String> {

@@ -92,7 +92,8 @@ impl Run<'_> {
         Ok(screenshot)
     }
 
-    async fn load(&mut self, seed: u64) -> Result<(), Stop> {
+    /// Navigates to the page and lets it run for half a second.
+    pub(super) async fn load(&mut self, seed: u64) -> Result<(), Stop> {
         self.findings.enter("load");
         let seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
         let init = INIT.replace("SEED", &seed.to_string());

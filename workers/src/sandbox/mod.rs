@@ -20,6 +20,7 @@ mod page;
 mod pool;
 mod run;
 mod screen;
+mod usage;
 mod watch;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use mondo_jobs::{env::Env, ports::SandboxError};
 
 pub use none::NoSandbox;
 pub use pool::BrowserPool;
+pub use usage::{Usage, own_cpu_secs};
 
 /// Which way browsers are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

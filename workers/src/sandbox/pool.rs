@@ -15,6 +15,7 @@ use super::{
     browser::{Browser, failed},
     page::Page,
     run::{Run, Stop},
+    usage::Usage,
 };
 
 /// How often a page is tried again when its browser fails.
@@ -60,6 +61,37 @@ impl BrowserPool {
     /// How many pages can be executed at once.
     pub fn slots(&self) -> usize {
         self.inner.slot_count
+    }
+
+    /// What the browsers of all slots use, once they are idle. For measurements: it takes milliseconds.
+    pub async fn usage(&self) -> Usage {
+        let all = u32::try_from(self.inner.slot_count).unwrap_or(u32::MAX);
+        // A closed pool has no browsers.
+        let Ok(_idle) = self.inner.slots.acquire_many(all).await else { return Usage::default() };
+        let slots = self.inner.take_all();
+        let mut usage = Usage::default();
+        for slot in slots {
+            usage = usage + slot.browser.usage().await;
+            self.inner.give_back(slot).await;
+        }
+        usage
+    }
+
+    /// Only loads a page, in a browser that is started for it and ended after it: what a check was before there
+    /// were slots. For comparison.
+    ///
+    /// # Errors
+    /// As [`Sandbox::execute`].
+    pub async fn load_in_fresh_browser(&self, execution: &Execution) -> Result<(), SandboxError> {
+        let mut slot = self.inner.start_slot().await?;
+        let mut run = Run::new(&mut slot.page, &execution.page);
+        let loaded = run.load(execution.seed).await;
+        drop(run);
+        slot.kill().await;
+        match loaded {
+            Ok(()) | Err(Stop::Ended | Stop::Hang(_)) => Ok(()),
+            Err(Stop::Failed(message)) => Err(failed("loading a page", message)),
+        }
     }
 
     /// Starts one browser and gives it back to the slots, so that a machine that cannot run any is noticed now.
