@@ -118,9 +118,10 @@ impl Workers {
         };
         tracing::info!("{}", config.llm.start_line());
         let responder = llm::build(&config.llm)?;
-        let pool = match config.steps.contains(&Step::Execute) {
-            true => Some(sandbox::open(config.sandbox.clone()).await?),
-            false => None,
+        let pool = if config.steps.contains(&Step::Execute) {
+            Some(sandbox::open(config.sandbox.clone()).await?)
+        } else {
+            None
         };
         let handler = Arc::new(Runner {
             queue: queue.clone(),
