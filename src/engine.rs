@@ -1,14 +1,11 @@
 //! What several commands start together: Redis where none is configured, the queue, and workers with their
 //! responder and their sandbox.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use mondo_jobs::{
+    clock::now_ms,
     job::Step,
     ports::Sandbox,
     queue::{Marks, NewPair, Queue, QueueConfig},
@@ -211,11 +208,4 @@ async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<u6
     let pairs: Result<Vec<NewPair>, _> =
         (0..wanted).map(|_| record::new_pair(rand::random(), now_ms())).collect();
     Ok(queue.refill(marks, &pairs?).await?)
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

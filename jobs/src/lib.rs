@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod bundle;
+pub mod clock;
 pub mod disposition;
 pub mod env;
 pub mod finding;

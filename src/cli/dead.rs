@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use mondo_jobs::{
+    clock::now_ms,
     job::Step,
     queue::{DeadFilter, DeadLetter, Queue},
 };
 
 use super::{BAD, output};
-use crate::{
-    config::Config,
-    engine::{configured_queue, now_ms},
-};
+use crate::{config::Config, engine::configured_queue};
 
 /// How many dead letters one command looks at.
 const LETTERS_MAX: usize = 10_000;

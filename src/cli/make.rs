@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use mondo_jobs::{
     body::PairBody,
+    clock::now_ms,
     queue::{DeadFilter, Queue, Stats},
     record,
 };
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{COULD_NOT, output, progress::Progress, show, stop_signal};
 use crate::{
     config::Config,
-    engine::{Redis, Workers, now_ms},
+    engine::{Redis, Workers},
 };
 
 /// How often the ready list is looked at.

@@ -99,7 +99,7 @@ fn numbered(code: &str) -> BTreeSet<String> {
         .iter()
         .flat_map(|word| code.match_indices(word))
         .filter_map(|(at, _)| {
-            let name = &code[at..at + code[at..].find(']')? + 1];
+            let name = &code[at..=at + code[at..].find(']')?];
             name[5..name.len() - 1].parse::<u32>().ok().map(|_| name.to_owned())
         })
         .collect()

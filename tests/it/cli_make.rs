@@ -71,7 +71,7 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
     let settings = [("MONDO_DATA_DIR", data.to_str().unwrap())];
 
     let mut first = mondo(&arguments, &settings).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while fs::read_to_string(&out).map_or(0, |text| text.lines().count()) < 1 {
         assert!(Instant::now() < deadline && first.try_wait().unwrap().is_none(), "no first pair");
         std::thread::sleep(Duration::from_millis(20));

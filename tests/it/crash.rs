@@ -26,7 +26,7 @@ const PAIRS: u64 = 2;
 /// Commits of one pair: objects, question, answer, execute, fix, execute, solve.
 const COMMITS: u64 = 7;
 /// Long enough for any machine; a test ends as soon as what it waits for is there.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 struct Crash {
     redis: TestRedis,

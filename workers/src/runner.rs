@@ -1,14 +1,12 @@
 //! Runs one claimed job: reads the pair's draft, runs the step on it, and turns what comes of it into one
 //! commit, or into an error with its fate.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use mondo_jobs::{
     body,
+    clock::now_ms,
     job::{EnvelopeError, Job, Step},
     pair::{Draft, StepRecord},
     ports::{Llm, Memory, Sandbox},
@@ -153,10 +151,4 @@ fn commit(stored: &Fields, outcome: Outcome, record: StepRecord) -> Result<Commi
     let counters = counters.into_iter().filter(|(_, amount)| *amount != 0);
     let counters = counters.map(|(name, amount)| (name.to_owned(), amount)).collect();
     Ok(Commit { record: done, fields, next, end, remember, counters })
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
