@@ -1,5 +1,7 @@
 //! Logs: text or JSON on stderr, so that stdout is left to data.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogConfig;
@@ -12,8 +14,10 @@ pub fn start(config: &LogConfig, says_itself: bool) {
         None if says_itself => "warn",
         None => "info",
     };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A second call (several commands in one test process) keeps the first subscriber.
     let _ = if config.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use mondo_jobs::{
     clock::now_ms,
@@ -22,7 +22,8 @@ const LETTERS_MAX: usize = 10_000;
   mondo dead ls --class timeout
   mondo dead show 0191…/base/answer/0
   mondo dead replay --step answer --dry-run
-  mondo dead replay --step answer")]
+  mondo dead replay --step answer
+  mondo dead discard 0191…/base/answer/0")]
 pub(super) struct DeadArgs {
     #[command(subcommand)]
     command: DeadCommand,
@@ -56,6 +57,11 @@ enum DeadCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Give up on one dead letter: its pair is rejected, and its place is free for another
+    Discard {
+        /// The job's id, as `ls` prints it
+        job: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +86,7 @@ pub(super) async fn run(args: DeadArgs, config: &Config) -> anyhow::Result<ExitC
         DeadCommand::Ls { filter, json } => list(&queue, &filter.with_job(None), json).await,
         DeadCommand::Show { job, json } => show(&queue, job, json).await,
         DeadCommand::Replay { job, filter, dry_run } => replay(&queue, &filter.with_job(job), dry_run).await,
+        DeadCommand::Discard { job } => discard(&queue, &job).await,
     }
 }
 
@@ -148,6 +155,14 @@ async fn replay(queue: &Queue, filter: &DeadFilter, dry_run: bool) -> anyhow::Re
     }
     let verb = if dry_run { "would be put back" } else { "put back" };
     output::note(&format!("{replayed} {verb}"));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn discard(queue: &Queue, job: &str) -> anyhow::Result<ExitCode> {
+    if !queue.discard(job).await? {
+        bail!("no dead letter `{job}`; `mondo dead ls` lists them");
+    }
+    output::note("given up; its pair is rejected");
     Ok(ExitCode::SUCCESS)
 }
 

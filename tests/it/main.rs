@@ -4,6 +4,7 @@ mod architecture;
 mod check;
 mod cli;
 mod cli_make;
+mod cli_operator;
 mod crash;
 mod env_example;
 mod http_operator;
