@@ -206,7 +206,7 @@ pub struct StepRecord {
     pub at_ms: u64,
     /// How long the run took.
     pub duration_ms: u64,
-    /// LLM calls that were paid for in this run; replies from the journal do not count.
+    /// LLM calls that the job used, whichever of its runs paid for them.
     pub llm_calls: u32,
     /// What they cost, millionths of a US dollar.
     pub cost_micro_usd: u64,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mondo_jobs::{
-    job::Step,
+    job::{Job, Step},
     pair::PairId,
     ports::{Llm, LlmError, Memory as _, Purpose, RecentList, Reply, Request},
     queue::{Commit, Queue},
@@ -41,20 +41,37 @@ async fn a_reply_is_paid_for_once_whoever_asks_again() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
-    let pair = PairId::fresh();
+    let first = Job::first(PairId::fresh());
+    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, queue.clone(), job);
 
-    let first = Journaled::new(client.clone(), RESPONDER, queue.clone(), pair);
-    let bought = first.complete(&request("name an object")).await.unwrap();
-    assert_eq!(
-        first.tally(),
-        Tally { calls: 1, from_journal: 0, cost_micro_usd: 48, tokens_in: 11, tokens_out: 5 }
-    );
-
-    // The same job, delivered again to another worker.
-    let second = Journaled::new(client, RESPONDER, queue, pair);
-    assert_eq!(second.complete(&request("name an object")).await.unwrap(), bought);
-    assert_eq!(second.tally(), Tally { from_journal: 1, ..Tally::default() });
+    let bought = journaled(&first).complete(&request("name an object")).await.unwrap();
+    let other = Job { step: Step::Question, ..first.clone() };
+    for job in [&first, &other] {
+        assert_eq!(journaled(job).complete(&request("name an object")).await.unwrap(), bought);
+    }
     assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_counts_once_for_the_job_that_paid_and_for_no_other() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (_server, client) = priced().await;
+    let job = Job::first(PairId::fresh());
+    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, queue.clone(), job);
+    let once = Tally { calls: 1, cost_micro_usd: 48 };
+
+    // The second attempt has the replies of the first from the journal.
+    for attempt in 0..2 {
+        let run = journaled(&job);
+        run.complete(&request("name an object")).await.unwrap();
+        run.complete(&request("name an object")).await.unwrap();
+        assert_eq!(run.tally(), once, "attempt {attempt}");
+    }
+
+    let other = journaled(&Job { step: Step::Question, ..job });
+    other.complete(&request("name an object")).await.unwrap();
+    assert_eq!(other.tally(), Tally::default());
 }
 
 #[tokio::test]
@@ -63,7 +80,8 @@ async fn another_request_pair_or_responder_is_asked_anew() {
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
     let pair = PairId::fresh();
-    let journaled = |responder: &str, pair| Journaled::new(client.clone(), responder, queue.clone(), pair);
+    let journaled =
+        |responder: &str, pair| Journaled::new(client.clone(), responder, queue.clone(), &Job::first(pair));
 
     journaled(RESPONDER, pair).complete(&request("name an object")).await.unwrap();
     journaled(RESPONDER, pair).complete(&request("name another")).await.unwrap();
@@ -80,7 +98,7 @@ async fn a_failed_call_is_neither_stored_nor_counted() {
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
     server.then(Turn::Answer(Manner::Cut));
-    let journaled = Journaled::new(client, RESPONDER, queue, PairId::fresh());
+    let journaled = Journaled::new(client, RESPONDER, queue, &Job::first(PairId::fresh()));
     journaled.complete(&request("name an object")).await.unwrap_err();
     assert_eq!(journaled.tally(), Tally::default());
     assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
@@ -91,7 +109,7 @@ async fn a_failed_call_is_neither_stored_nor_counted() {
 async fn a_prompt_is_made_from_the_same_objects_when_its_job_is_run_again() {
     let line = TestQueue::start().await;
     let (_server, client) = priced().await;
-    let memory = |pair| Journaled::new(client.clone(), RESPONDER, line.queue.clone(), pair);
+    let memory = |pair| Journaled::new(client.clone(), RESPONDER, line.queue.clone(), &Job::first(pair));
     let (early, late) = (PairId::fresh(), PairId::fresh());
 
     assert!(memory(early).recent(RecentList::Objects).await.unwrap().is_empty());
@@ -130,11 +148,11 @@ async fn a_paid_reply_waits_for_redis_to_come_back() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
-    let pair = PairId::fresh();
+    let job = Job::first(PairId::fresh());
     let redis = Arc::new(Mutex::new(redis));
     let died = Arc::new(Notify::new());
     let fatal = Arc::new(Fatal { llm: client.clone(), redis: redis.clone(), died: died.clone() });
-    let journaled = Journaled::new(fatal, RESPONDER, queue.clone(), pair).patient_for(Duration::from_mins(2));
+    let journaled = Journaled::new(fatal, RESPONDER, queue.clone(), &job).patient_for(Duration::from_mins(2));
 
     let asked = request("name an object");
     let revived = async {
@@ -144,10 +162,9 @@ async fn a_paid_reply_waits_for_redis_to_come_back() {
     let (reply, ()) = tokio::join!(journaled.complete(&asked), revived);
     reply.unwrap();
 
-    let again = Journaled::new(client, RESPONDER, queue, pair);
+    let again = Journaled::new(client, RESPONDER, queue, &job);
     again.complete(&asked).await.unwrap();
-    assert_eq!(again.tally().from_journal, 1, "the reply was stored after all");
-    assert_eq!(server.calls().len(), 1);
+    assert_eq!(server.calls().len(), 1, "the reply was stored after all");
 }
 
 #[tokio::test]
@@ -156,8 +173,8 @@ async fn a_paid_reply_is_used_even_if_redis_stays_away() {
     let queue = queue(&redis).await;
     let (_server, client) = priced().await;
     let fatal = Arc::new(Fatal { llm: client, redis: Arc::new(Mutex::new(redis)), died: Arc::default() });
-    let journaled =
-        Journaled::new(fatal, RESPONDER, queue, PairId::fresh()).patient_for(Duration::from_millis(300));
+    let journaled = Journaled::new(fatal, RESPONDER, queue, &Job::first(PairId::fresh()))
+        .patient_for(Duration::from_millis(300));
     assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
     assert_eq!(journaled.tally().calls, 1);
 }
@@ -168,8 +185,8 @@ async fn nothing_is_asked_while_the_journal_cannot_be_read() {
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
     redis.server.kill();
-    let journaled =
-        Journaled::new(client, RESPONDER, queue, PairId::fresh()).patient_for(Duration::from_millis(300));
+    let journaled = Journaled::new(client, RESPONDER, queue, &Job::first(PairId::fresh()))
+        .patient_for(Duration::from_millis(300));
     let error = journaled.complete(&request("name an object")).await.unwrap_err();
     assert_eq!((error.class(), error.disposition()), ("journal", Disposition::Wait { after: None }));
     assert!(server.calls().is_empty());

@@ -19,6 +19,7 @@ mod queue_doctor;
 mod queue_moves;
 mod queue_workers;
 mod ready;
+mod runner;
 mod sandbox_findings;
 mod sandbox_slots;
 mod steps_offline;

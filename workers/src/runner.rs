@@ -73,7 +73,7 @@ impl RunError {
     fn class(&self) -> &'static str {
         match self {
             Self::Step(error) => error.class(),
-            Self::Queue(_) => "queue",
+            Self::Queue(error) => error.class(),
             Self::Record(error) => error.class(),
             Self::Envelope(EnvelopeError::Newer { .. }) => "newer",
             Self::Envelope(EnvelopeError::Undecodable(_)) => "undecodable",

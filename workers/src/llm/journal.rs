@@ -1,6 +1,7 @@
 //! Nothing paid is paid again: every reply is in the pair's journal before a step sees it.
 
 use std::{
+    collections::HashSet,
     fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -8,10 +9,12 @@ use std::{
 
 use async_trait::async_trait;
 use mondo_jobs::{
+    job::{Job, JobId},
     pair::PairId,
     ports::{Llm, LlmError, Memory, MemoryError, RecentList, Reply, Request},
     queue::{Queue, QueueError},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -40,30 +43,52 @@ pub struct Journaled {
     responder: String,
     queue: Queue,
     pair: PairId,
+    job: JobId,
     patience: Duration,
-    tally: Mutex<Tally>,
+    used: Mutex<Used>,
 }
 
-/// What one job has asked for.
+/// What the replies that a job used have cost.
+///
+/// Each reply is counted once, by the job that paid for it: also when an earlier attempt of that job paid and
+/// failed, since only a commit stores a count. What another job of the pair paid for is in that job's count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Calls that brought a reply and were paid for.
+    /// Replies.
     pub calls: u32,
-    /// Replies that came from the journal; nothing below counts them.
-    pub from_journal: u32,
-    /// What the calls cost, millionths of a US dollar.
+    /// Their price, millionths of a US dollar.
     pub cost_micro_usd: u64,
-    /// Tokens of the requests.
-    pub tokens_in: u64,
-    /// Tokens of the replies.
-    pub tokens_out: u64,
+}
+
+/// What a job has used so far.
+#[derive(Default)]
+struct Used {
+    /// The replies that are counted: a job may ask the same twice.
+    keys: HashSet<String>,
+    tally: Tally,
+}
+
+/// A reply as the journal holds it.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    /// Who paid for it.
+    job: JobId,
+    reply: Reply,
 }
 
 impl Journaled {
-    /// Wraps `llm` for one job of `pair`. `responder` is provider and model: another one's replies are not
+    /// Wraps `llm` for one run of one job. `responder` is provider and model: another one's replies are not
     /// reused.
-    pub fn new(llm: Arc<dyn Llm>, responder: impl Into<String>, queue: Queue, pair: PairId) -> Self {
-        Self { llm, responder: responder.into(), queue, pair, patience: PATIENCE, tally: Mutex::default() }
+    pub fn new(llm: Arc<dyn Llm>, responder: impl Into<String>, queue: Queue, job: &Job) -> Self {
+        Self {
+            llm,
+            responder: responder.into(),
+            queue,
+            pair: job.pair,
+            job: job.id(),
+            patience: PATIENCE,
+            used: Mutex::default(),
+        }
     }
 
     /// Waits for a store that is away for so long.
@@ -72,37 +97,45 @@ impl Journaled {
         Self { patience, ..self }
     }
 
-    /// What has been asked for so far.
+    /// What the replies used so far have cost.
     pub fn tally(&self) -> Tally {
-        *self.counted()
+        self.used().tally
     }
 
-    fn counted(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, key: String, reply: &Reply) {
+        let mut used = self.used();
+        if used.keys.insert(key) {
+            used.tally.calls += 1;
+            used.tally.cost_micro_usd = used.tally.cost_micro_usd.saturating_add(reply.cost_micro_usd);
+        }
     }
 
     /// The journaled reply. An entry that cannot be read back is as good as none: the request is asked again.
-    async fn recall(&self, key: &str) -> Result<Option<Reply>, LlmError> {
+    async fn recall(&self, key: &str) -> Result<Option<Entry>, LlmError> {
         let stored = patiently(self.patience, || self.queue.journal_get(self.pair, key))
             .await
             .map_err(|error| LlmError::Journal { message: error.to_string() })?;
         let Some(stored) = stored else { return Ok(None) };
-        let reply = serde_json::from_slice(&stored);
-        if let Err(error) = &reply {
+        let entry = serde_json::from_slice(&stored);
+        if let Err(error) = &entry {
             tracing::warn!(pair.id = %self.pair, key, %error, "a journaled reply cannot be read");
         }
-        Ok(reply.ok())
+        Ok(entry.ok())
     }
 
-    async fn store(&self, key: &str, reply: &Reply) {
+    async fn store(&self, key: &str, entry: &Entry) {
         // Strings and numbers always serialise.
-        let bytes = serde_json::to_vec(reply).unwrap_or_default();
+        let bytes = serde_json::to_vec(entry).unwrap_or_default();
         if let Err(error) = patiently(self.patience, || self.queue.journal_put(self.pair, key, &bytes)).await
         {
             tracing::warn!(
                 pair.id = %self.pair,
                 responder = self.responder,
-                cost_micro_usd = reply.cost_micro_usd,
+                cost_micro_usd = entry.reply.cost_micro_usd,
                 %error,
                 "a paid reply could not be stored; it is paid for again if this job is run again"
             );
@@ -114,20 +147,18 @@ impl Journaled {
 impl Llm for Journaled {
     async fn complete(&self, request: &Request) -> Result<Reply, LlmError> {
         let key = key(&self.responder, request);
-        if let Some(reply) = self.recall(&key).await? {
-            self.counted().from_journal += 1;
-            return Ok(reply);
+        let entry = match self.recall(&key).await? {
+            Some(entry) => entry,
+            None => {
+                let entry = Entry { job: self.job.clone(), reply: self.llm.complete(request).await? };
+                self.store(&key, &entry).await;
+                entry
+            }
+        };
+        if entry.job == self.job {
+            self.count(key, &entry.reply);
         }
-        let reply = self.llm.complete(request).await?;
-        {
-            let mut tally = self.counted();
-            tally.calls += 1;
-            tally.cost_micro_usd += reply.cost_micro_usd;
-            tally.tokens_in += reply.tokens_in;
-            tally.tokens_out += reply.tokens_out;
-        }
-        self.store(&key, &reply).await;
-        Ok(reply)
+        Ok(entry.reply)
     }
 }
 
