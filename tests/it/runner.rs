@@ -1,4 +1,4 @@
-//! What a run stores about itself.
+//! What a run stores about itself, and what becomes of it when the pair's keys are not what they should be.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{backend::Handler as _, runner::Runner};
+use redis::AsyncCommands as _;
 
 use crate::support::queue::TestQueue;
 
@@ -48,4 +49,16 @@ async fn what_a_failed_attempt_paid_for_is_counted_by_the_one_that_commits() {
     let record: StepRecord = serde_json::from_slice(&commit.record).unwrap();
     assert_eq!((record.llm_calls, record.cost_micro_usd), (2, 200));
     assert_eq!(commit.counters, [("llm_calls".to_owned(), 2), ("cost_micro_usd".to_owned(), 200)]);
+}
+
+#[tokio::test]
+async fn a_job_whose_record_is_no_record_is_buried() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let delivery = test.claim(Step::Objects, "worker").await;
+    let mut connection = test.redis.connection().await;
+    let () = connection.set(format!("{{test:0}}:pair:{pair}"), "not a hash").await.unwrap();
+
+    let failure = runner(&test, FakeLlm::replies([])).handle(&delivery).await.unwrap_err();
+    assert_eq!((failure.disposition, failure.class.as_str()), (Disposition::Bury, "redis"), "{failure}");
 }

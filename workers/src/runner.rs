@@ -100,8 +100,7 @@ impl Runner {
         let job = Job::from_envelope(delivery.pair, &delivery.envelope)?;
         let stored = self.queue.record(job.pair).await?;
         let draft = record::decode(job.pair, stored.clone())?;
-        let llm =
-            Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.queue.clone(), job.pair));
+        let llm = Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.queue.clone(), &job));
         let ctx = StepContext {
             llm: Arc::clone(&llm) as Arc<dyn Llm>,
             sandbox: Arc::clone(&self.sandbox),

@@ -60,9 +60,11 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// What becomes of the job that met this error: Redis away is a pause; a value that is too large stays so.
+    /// What becomes of the job that met this error: Redis away is a pause; a value that is too large, or of
+    /// another type than ours, stays so.
     pub fn disposition(&self) -> Disposition {
         match self {
+            Self::Redis(error) if error.code() == Some("WRONGTYPE") => Disposition::Bury,
             Self::Redis(_) | Self::Unreachable { .. } | Self::Evicts { .. } => {
                 Disposition::Wait { after: None }
             }
