@@ -1,4 +1,5 @@
-//! Looks at the live queue in bounded pieces and asks what [`invariants`] ask.
+//! Looks at the live queue and asks what [`invariants`] ask. What jobs carry is read in bounded pieces, the ids
+//! of pairs all at once.
 
 use std::{collections::BTreeSet, time::Duration};
 
