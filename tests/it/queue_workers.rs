@@ -268,6 +268,20 @@ async fn redis_killed_in_the_middle_of_work_is_a_pause() {
 }
 
 #[tokio::test]
+async fn the_pulse_ages_while_redis_is_away() {
+    let mut test = TestQueue::start().await;
+    let workers = Workers::start(&test.queue, 1, |delivery| async move { Ok(next_step(&delivery)) });
+    test.pairs(1).await;
+    until_ready(&test, 1).await;
+    test.redis.server.kill();
+    let old = Duration::from_secs(8);
+    until("the pulse is old", || async { workers.pulse.last_poll_age().unwrap() > old }).await;
+    test.redis.server.revive().await.unwrap();
+    until("the pulse is young", || async { workers.pulse.last_poll_age().unwrap() < old }).await;
+    workers.stop().await;
+}
+
+#[tokio::test]
 async fn work_goes_on_after_everything_was_flushed() {
     let test = TestQueue::start().await;
     let workers = Workers::start(&test.queue, 2, |delivery| async move {

@@ -89,7 +89,7 @@ impl Fetcher {
             () = self.stop.cancelled() => return None,
             permit = Arc::clone(&self.desk.credit).acquire_owned() => permit.ok()?,
         };
-        self.desk.beat.polled();
+        self.desk.beat.free();
         let mut permits = first;
         let more = self.desk.credit.available_permits().min(READ_MAX - 1);
         if let Ok(more) = u32::try_from(more)

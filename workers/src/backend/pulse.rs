@@ -36,12 +36,22 @@ enum State {
 }
 
 impl Beat {
+    /// A look at the queue succeeded.
     pub(super) fn polled(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Polled(Instant::now());
     }
 
+    /// All slots are taken.
     pub(super) fn busy(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Busy;
+    }
+
+    /// A slot is free: a look may be expected from now on.
+    pub(super) fn free(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Busy) {
+            *state = State::Polled(Instant::now());
+        }
     }
 
     fn age(&self) -> Duration {
