@@ -210,6 +210,25 @@ async fn an_undecodable_entry_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn undecodable_entries_are_read_no_faster_than_they_are_set_aside() {
+    let test = TestQueue::start().await;
+    let mut connection = test.redis.connection().await;
+    let mut pipe = redis::pipe();
+    for _ in 0..2000 {
+        pipe.xadd("{test:0}:stream:objects", "*", &[("job", "nonsense")]).ignore();
+    }
+    pipe.exec_async(&mut connection).await.unwrap();
+    let workers = Workers::start(&test.queue, 10, |delivery| async move { Ok(next_step(&delivery)) });
+    until("all are set aside", || async {
+        let (_, running, _) = test.step(Step::Objects).await;
+        assert!(running <= 10, "{running} claimed by ten slots");
+        test.queue.stats().await.unwrap().dead == 2000
+    })
+    .await;
+    workers.stop().await;
+}
+
+#[tokio::test]
 async fn a_result_that_may_not_be_stored_makes_a_dead_letter_and_spares_its_batch() {
     let test = TestQueue::start().await;
     let mut wrong = BTreeSet::new();

@@ -4,7 +4,7 @@ use std::{mem, sync::Arc, time::Duration};
 
 use mondo_jobs::queue::{COMMITS_MAX, Commit, Committed, Queue, QueueError, Undecodable};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, mpsc},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// One end to store.
 pub(super) enum Ending {
     Job(Claim, Outcome),
-    Undecodable(Arc<Desk>, Undecodable),
+    /// Holds its slot like a job, until it is set aside.
+    Undecodable(Arc<Desk>, Undecodable, OwnedSemaphorePermit),
 }
 
 /// Where ends are put. The channel needs no bound: there are never more ends than slots.
@@ -57,7 +58,7 @@ impl Acker {
                         commits.push((claim, commit));
                     }
                     Ending::Job(claim, outcome) => self.end(&claim, &outcome).await,
-                    Ending::Undecodable(desk, entry) => self.set_aside(&desk, &entry).await,
+                    Ending::Undecodable(desk, entry, _permit) => self.set_aside(&desk, &entry).await,
                 }
             }
             self.commit(commits).await;

@@ -162,7 +162,7 @@ impl Fetcher {
             Arrival::Job(delivery) => delivery,
             Arrival::Undecodable(entry) => {
                 // Fails only when the acker is gone, and then the lease lapses.
-                let _ = self.endings.send(Ending::Undecodable(Arc::clone(&self.desk), entry));
+                let _ = self.endings.send(Ending::Undecodable(Arc::clone(&self.desk), entry, permit));
                 return;
             }
         };
