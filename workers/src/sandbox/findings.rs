@@ -7,7 +7,10 @@ use mondo_jobs::finding::{Finding, FindingClass, Severity};
 /// The most findings that are listed; more are only counted.
 const FINDINGS_MAX: usize = 200;
 
-/// The most characters of a message.
+/// The list takes no advice once it is this long, so that no page can hide a failure behind many small things.
+const LENGTH_FOR_ADVICE_MAX: usize = 100;
+
+/// The most characters of a message or an input.
 const MESSAGE_CHARS_MAX: usize = 500;
 
 /// A place in the page's source; line and column from 1.
@@ -73,8 +76,8 @@ impl Findings {
     }
 
     /// What follows comes right after this input, given in words.
-    pub(super) fn after(&mut self, input: String) {
-        self.input = Some(input);
+    pub(super) fn after(&mut self, input: &str) {
+        self.input = Some(one_line(input));
     }
 
     /// Adds an observation made at `page_ms`, unless the same one is there.
@@ -82,7 +85,11 @@ impl Findings {
         if self.seen.contains(&observation) {
             return;
         }
-        if self.list.len() >= FINDINGS_MAX {
+        let length_max = match observation.severity {
+            Severity::Blocking => FINDINGS_MAX,
+            Severity::Advice => LENGTH_FOR_ADVICE_MAX,
+        };
+        if self.list.len() >= length_max {
             self.left_out = self.left_out.saturating_add(1);
             return;
         }
@@ -196,11 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_one_line_of_bounded_length() {
+    fn no_amount_of_advice_hides_a_failure() {
+        let mut findings = Findings::default();
+        for number in 0..FINDINGS_MAX {
+            let advice = Observation::advice(FindingClass::External, &number.to_string(), None);
+            findings.add(advice, 1);
+        }
+        findings.add(error("x"), 2);
+        let (list, left_out) = findings.finish();
+        assert_eq!(list.last().map(|finding| finding.message.as_str()), Some("x"));
+        assert_eq!(list.len() + left_out as usize, FINDINGS_MAX + 1);
+    }
+
+    #[test]
+    fn messages_and_inputs_are_one_line_of_bounded_length() {
         assert_eq!(error("a\n  b\tc").message, "a b c");
-        let long = error(&"ä".repeat(10_000)).message;
-        assert_eq!(long.chars().count(), MESSAGE_CHARS_MAX);
-        assert!(long.ends_with('…'));
+        let long = "ä".repeat(10_000);
+        let mut findings = Findings::default();
+        findings.after(&long);
+        findings.add(error(&long), 1);
+        let (list, _) = findings.finish();
+        for text in [&list[0].message, list[0].input.as_ref().unwrap()] {
+            assert_eq!(text.chars().count(), MESSAGE_CHARS_MAX);
+            assert!(text.ends_with('…'));
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) struct Point {
 impl Run<'_> {
     /// Moves the mouse to a point and clicks there.
     pub(super) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(format!("click {words}"));
+        self.begin_input(&format!("click {words}"));
         let inputs = vec![
             self.page.send(&mouse(DispatchMouseEventType::MouseMoved, at)).untyped(),
             self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped(),
@@ -37,7 +37,7 @@ impl Run<'_> {
 
     /// Presses the mouse at one point, moves it in two steps, and releases it at another.
     pub(super) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
-        self.begin_input(format!("drag {words}"));
+        self.begin_input(&format!("drag {words}"));
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
         self.delivered(vec![press], Draw::No).await?;
         let halfway = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
@@ -53,7 +53,7 @@ impl Run<'_> {
 
     /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it.
     pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
-        self.begin_input(format!("key {}", key.words()));
+        self.begin_input(&format!("key {}", key.words()));
         let down =
             if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
         let pressed = self.page.send(&keyboard(down, key)).untyped();
@@ -64,14 +64,14 @@ impl Run<'_> {
 
     /// Writes text into what has the focus.
     pub(super) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
-        self.begin_input(format!("type \"{text}\" into {words}"));
+        self.begin_input(&format!("type \"{text}\" into {words}"));
         let input = self.page.send(&InsertTextParams::new(text)).untyped();
         self.delivered(vec![input], Draw::No).await
     }
 
     /// Touches a point with one finger.
     pub(super) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(format!("tap {words}"));
+        self.begin_input(&format!("tap {words}"));
         let finger = TouchPoint::new(at.x, at.y);
         let inputs = vec![
             self.page
@@ -83,7 +83,7 @@ impl Run<'_> {
         self.delivered_with_frame(inputs, Draw::Yes).await
     }
 
-    fn begin_input(&mut self, words: String) {
+    fn begin_input(&mut self, words: &str) {
         self.inputs += 1;
         self.findings.after(words);
     }
