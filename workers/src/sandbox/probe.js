@@ -20,14 +20,16 @@
     return element.type === "number" ? "number" : "text";
   };
   const wordsOf = (element) => {
-    const tag = element.tagName.toLowerCase();
+    const tag = element.tagName.toLowerCase().slice(0, 40);
     const name = (element.getAttribute("aria-label") || element.value || element.textContent || "").trim().replace(/\s+/g, " ").slice(0, 40);
     const label = name && kindOf(element) === "button" ? ` "${name}"` : "";
-    const id = element.id ? `#${element.id}` : "";
+    const id = element.id ? `#${element.id.slice(0, 40)}` : "";
     return tag + (label || id);
   };
   const found = [];
+  const foundMax = 1000;
   for (const element of document.querySelectorAll("body *")) {
+    if (found.length === foundMax) break;
     if (element.matches("script,style,option,br")) continue;
     const kind = kindOf(element);
     if (kind === "skip") continue;
