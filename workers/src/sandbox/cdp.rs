@@ -184,7 +184,10 @@ impl Cdp {
         let mut state = self.shared.lock();
         state.listeners.remove(session);
         state.listeners.retain(|_, listener| !listener.is_closed());
-        state.waiting.retain(|_, waiting| waiting.session.as_deref() != Some(session));
+        // Nobody waits for what was sent to its children, and many of those have ended without an answer.
+        state
+            .waiting
+            .retain(|_, waiting| waiting.session.as_deref() != Some(session) && !waiting.reply.is_closed());
     }
 
     fn expect(

@@ -2,7 +2,7 @@
 //! with the page, and in which order, is in `drive`.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     future::Future,
     time::{Duration, Instant},
 };
@@ -31,7 +31,7 @@ use serde_json::Value;
 use super::{
     cdp::{CdpError, Pending},
     classify,
-    events::{Event, Paused, RequestPaused, SessionEvent},
+    events::{Event, Paused, PausedFrame, RequestPaused, SessionEvent},
     findings::{Findings, Observation, Place},
     page::{PAGE_URL, Page, attach_children, intercept_everything},
     watch::{Silence, Watch},
@@ -65,7 +65,7 @@ const LOCATE_MAX: Duration = Duration::from_millis(600);
 /// How often a page may be served again in one execution before its reloading is refused.
 const SERVED_MAX: u32 = 4;
 
-/// Scripts whose address is remembered, so that a page that makes scripts without end does not fill our memory.
+/// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
 
 /// Why an execution ended before its plan did.
@@ -107,7 +107,7 @@ pub(super) struct Run<'a> {
     budgets_spent: u32,
     served: u32,
     parsed: bool,
-    scripts: HashMap<String, String>,
+    own_scripts: HashSet<String>,
     paused: Option<Paused>,
     end: Option<Observation>,
     locating: bool,
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
             budgets_spent: 0,
             served: 0,
             parsed: false,
-            scripts: HashMap::new(),
+            own_scripts: HashSet::new(),
             paused: None,
             end: None,
             locating: false,
@@ -343,8 +343,8 @@ impl<'a> Run<'a> {
     }
 
     fn place_of(&self, paused: &Paused) -> Option<Place> {
-        let own = |script: &str| self.scripts.get(script).is_some_and(|url| url == PAGE_URL);
-        let frame = paused.call_frames.iter().find(|frame| own(&frame.location.script_id))?;
+        let own = |frame: &&PausedFrame| self.own_scripts.contains(&frame.location.script_id);
+        let frame = paused.call_frames.iter().find(own)?;
         Place::from_zero_based(frame.location.line_number, frame.location.column_number)
     }
 
@@ -393,8 +393,8 @@ impl<'a> Run<'a> {
             }
             Event::Attached { session } => self.listen_to_child(&session),
             Event::ScriptParsed { script_id, url } => {
-                if self.scripts.len() < SCRIPTS_MAX {
-                    self.scripts.insert(script_id, url);
+                if url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
+                    self.own_scripts.insert(script_id);
                 }
             }
             Event::Paused(paused) => self.on_paused(paused),
@@ -490,9 +490,6 @@ fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Ha
 }
 
 fn png() -> ScreenshotParams {
-    ScreenshotParams {
-        format: Some(ScreenshotParamsFormat::Png),
-        quality: None,
-        optimize_for_speed: Some(true),
-    }
+    let format = Some(ScreenshotParamsFormat::Png);
+    ScreenshotParams { format, quality: None, optimize_for_speed: Some(true) }
 }
