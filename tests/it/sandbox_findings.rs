@@ -109,7 +109,7 @@ async fn containers_find_every_class() {
 
 async fn check_clean_pages(backend: BackendChoice) {
     let pool = pool(backend, 1).await;
-    for page in ["clean_canvas", "clean_long_names", "rejection_handled_later"] {
+    for page in ["clean_canvas", "clean_long_names", "clean_messages", "rejection_handled_later"] {
         let report = execute(&pool, page).await;
         assert_eq!(report.findings, [], "{page}");
         assert!(report.page_ms >= 10_000 && report.frames > 100 && report.inputs > 5, "{report:?}");

@@ -56,6 +56,9 @@ const DELIVERY_WAIT: Duration = Duration::from_millis(500);
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
 
+/// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
+const TASKS_PER_MOMENT_MAX: i64 = 1000;
+
 /// Frames after which an input counts as delivered though the browser did not say so.
 const DELIVERY_FRAMES_MAX: u32 = 8;
 
@@ -260,6 +263,7 @@ impl<'a> Run<'a> {
         let awaited = self.budgets_spent + 1;
         let mut pass = SetVirtualTimePolicyParams::new(VirtualTimePolicy::PauseIfNetworkFetchesPending);
         pass.budget = Some(step_ms);
+        pass.max_virtual_time_task_starvation_count = Some(TASKS_PER_MOMENT_MAX);
         drop(self.page.send(&pass));
         while self.budgets_spent < awaited {
             let happened = next(self.page, &mut self.watch).await;
