@@ -147,13 +147,12 @@ impl Journaled {
 impl Llm for Journaled {
     async fn complete(&self, request: &Request) -> Result<Reply, LlmError> {
         let key = key(&self.responder, request);
-        let entry = match self.recall(&key).await? {
-            Some(entry) => entry,
-            None => {
-                let entry = Entry { job: self.job.clone(), reply: self.llm.complete(request).await? };
-                self.store(&key, &entry).await;
-                entry
-            }
+        let entry = if let Some(entry) = self.recall(&key).await? {
+            entry
+        } else {
+            let entry = Entry { job: self.job.clone(), reply: self.llm.complete(request).await? };
+            self.store(&key, &entry).await;
+            entry
         };
         if entry.job == self.job {
             self.count(key, &entry.reply);
