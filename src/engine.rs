@@ -27,10 +27,19 @@ use crate::{config::Config, http::PollAge, private_redis::PrivateRedis};
 /// How often *ready + under way* is looked at.
 const REFILL_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often a private Redis is looked after.
+const LOOK_PERIOD: Duration = Duration::from_millis(500);
+
 /// The Redis of a process: a configured one, or a private one that ends with it.
 pub struct Redis {
     url: SecretString,
-    private: Option<PrivateRedis>,
+    private: Option<Nurse>,
+}
+
+/// Looks after a private server: one that died is started again, because everything waits for it.
+struct Nurse {
+    stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl Redis {
@@ -51,7 +60,7 @@ impl Redis {
     /// When it cannot be started.
     pub async fn private(dir: &Path) -> anyhow::Result<Self> {
         let private = PrivateRedis::start(dir).await?;
-        Ok(Self { url: private.url(), private: Some(private) })
+        Ok(Self { url: private.url(), private: Some(Nurse::of(private)) })
     }
 
     /// Connects the queue to it.
@@ -64,10 +73,40 @@ impl Redis {
 
     /// Ends a private server; a configured one goes on.
     pub async fn stop(self) {
-        if let Some(private) = self.private {
-            private.stop().await;
+        if let Some(nurse) = self.private {
+            nurse.stop.cancel();
+            nurse.tasks.wait().await;
         }
     }
+}
+
+impl Nurse {
+    fn of(server: PrivateRedis) -> Self {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(keep_alive(server, stop.clone()));
+        tasks.close();
+        Self { stop, tasks }
+    }
+}
+
+async fn keep_alive(mut server: PrivateRedis, stop: CancellationToken) {
+    let mut reported = false;
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_PERIOD)).await.is_some() {
+        if !server.has_ended() {
+            reported = false;
+            continue;
+        }
+        if !reported {
+            tracing::warn!("the private redis-server ended; starting it again");
+        }
+        if let Some(Err(error)) = stop.run_until_cancelled(server.revive()).await
+            && !reported
+        {
+            tracing::error!(%error, "cannot start the private redis-server; still trying");
+        }
+        reported = true;
+    }
+    server.stop().await;
 }
 
 /// Connects to the configured Redis, for commands that have no use for a private one.

@@ -123,6 +123,11 @@ impl PrivateRedis {
         let _ = self.child.wait();
     }
 
+    /// Whether the server is gone without having been told to.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Starts the server again where it was: same directory, same port, same password.
     ///
     /// # Errors
@@ -191,9 +196,9 @@ fn write_conf(dir: &Path, address: &Address) -> io::Result<()> {
         "bind 127.0.0.1\nappendonly yes\nappendfsync everysec\nsave \"\"\nmaxmemory-policy noeviction\n\
          daemonize no\nlogfile redis.log\n",
     );
+    // No `dir`: the server starts in its directory, and no name of one can spoil this file.
     let password = address.password.expose_secret();
     let _ = write!(text, "port {}\nrequirepass {password}\n", address.port);
-    let _ = writeln!(text, "dir \"{}\"", dir.display());
     // A file made by an earlier start keeps its mode, so it is made anew.
     let _ = fs::remove_file(conf_path(dir));
     let mut file = File::options().create_new(true).write(true).mode(0o600).open(conf_path(dir))?;

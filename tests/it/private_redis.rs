@@ -65,3 +65,10 @@ async fn a_server_whose_owner_was_killed_is_ended_by_the_next_start() {
     assert!(client.get_multiplexed_async_connection().await.is_err(), "the first server is gone");
     drop(first);
 }
+
+#[tokio::test]
+async fn a_directory_may_have_any_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateRedis::start(&dir.path().join("a \"b\" \\c' #d")).await.unwrap();
+    server.stop().await;
+}
