@@ -1,13 +1,13 @@
 //! `mondo make N`: so many pairs, and an end.
 //!
 //! It runs on a private Redis of its own in `MONDO_DATA_DIR/make`, so it never touches a deployment. The
-//! directory goes when all pairs are made; if it is still there, an earlier run was cut off, and this one
-//! goes on with what that one had paid for.
+//! directory goes when all pairs are made; if a file `run` is in it, an earlier run was cut off, and this one
+//! goes on with what that one had paid for. A run that could not even start leaves no such file.
 
 use std::{
     collections::HashSet,
-    fs::{File, OpenOptions},
-    io::{BufRead as _, BufReader, Write as _},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -18,9 +18,12 @@ use clap::Args;
 use mondo_jobs::{
     body::PairBody,
     clock::now_ms,
-    queue::{DeadFilter, Queue, Stats},
+    job::Step,
+    queue::{DeadFilter, Queue, QueueError, Stats},
     record,
 };
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{COULD_NOT, output, progress::Progress, show, stop_signal};
@@ -35,6 +38,11 @@ const PERIOD: Duration = Duration::from_millis(50);
 const UNDER_WAY_MAX: u64 = 64;
 /// More failed pairs than this for each wanted one, and something is wrong that more pairs will not mend.
 const FAILED_PER_PAIR_MAX: u64 = 5;
+/// How long Redis may be away before a run gives up, and the pause between two tries.
+const REDIS_AWAY_MAX: Duration = Duration::from_mins(1);
+const REDIS_PAUSE: Duration = Duration::from_millis(500);
+/// In the directory of a run that has begun: what the run is.
+const RUN_FILE: &str = "run";
 
 /// Arguments of `mondo make`.
 #[derive(Debug, Args)]
@@ -60,13 +68,19 @@ pub(super) struct MakeArgs {
     seed: u64,
 }
 
-pub(super) async fn run(args: MakeArgs, config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: MakeArgs, mut config: Config) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
+    // Nobody else works on this Redis, so a setting for one of many workers must not leave steps undone.
+    config.steps = Step::ALL.to_vec();
     let dir = config.data_dir.join("make");
-    let resumed = dir.exists();
+    let run = Run::of(&args)?;
+    let resumed = run.is_cut_off_in(&dir)?;
     let redis = Redis::private(&dir).await?;
     let queue = redis.queue(&config).await?;
+    let mut workers = Workers::start(&config, &queue, None).await?;
+    // After all that may refuse: an earlier file is only replaced by a run that begins.
     let mut out = Lines::open(&args, resumed)?;
+    run.begins_in(&dir)?;
     if resumed {
         output::note(&format!(
             "going on with a run that was cut off: {} lines are written ({} holds it; remove it to start over)",
@@ -75,7 +89,6 @@ pub(super) async fn run(args: MakeArgs, config: Config) -> anyhow::Result<ExitCo
         ));
     }
 
-    let mut workers = Workers::start(&config, &queue, None).await?;
     let progress = Progress::start(&queue);
     let result = tokio::select! {
         made = make(&args, &queue, &mut out, &progress, &stop) => made,
@@ -91,7 +104,7 @@ pub(super) async fn run(args: MakeArgs, config: Config) -> anyhow::Result<ExitCo
         ));
         return Ok(ExitCode::from(COULD_NOT));
     }
-    std::fs::remove_dir_all(&dir).with_context(|| format!("removing `{}`", dir.display()))?;
+    fs::remove_dir_all(&dir).with_context(|| format!("removing `{}`", dir.display()))?;
     output::note(&out.summary());
     Ok(ExitCode::SUCCESS)
 }
@@ -108,29 +121,46 @@ async fn make(
         if stop.is_cancelled() {
             return Ok(false);
         }
-        if let Some(taken) = queue.take().await? {
+        if let Some(taken) = patiently(stop, || queue.take()).await? {
             let body: PairBody = serde_json::from_slice(&taken.body).context("reading a finished pair")?;
             progress.hide_while(|| out.write(&taken.body, &body))?;
-            queue.delivered(taken.pair).await?;
+            patiently(stop, || queue.delivered(taken.pair)).await?;
             continue;
         }
-        let stats = queue.stats().await?;
+        let stats = patiently(stop, || queue.stats()).await?;
         give_up_if_hopeless(args, queue, &stats).await?;
-        start_missing(args, queue, &stats, out.written).await?;
+        for number in missing(args, &stats, out.written) {
+            let pair = [record::new_pair(pair_seed(args.seed, number), now_ms())?];
+            patiently(stop, || queue.start(&pair)).await?;
+        }
         stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await;
     }
     Ok(true)
 }
 
-async fn start_missing(args: &MakeArgs, queue: &Queue, stats: &Stats, written: u64) -> anyhow::Result<()> {
+/// Asks again while Redis is away, which a private one is while it is started again.
+async fn patiently<T, F>(stop: &CancellationToken, ask: impl Fn() -> F) -> Result<T, QueueError>
+where
+    F: Future<Output = Result<T, QueueError>>,
+{
+    let gives_up_at = Instant::now() + REDIS_AWAY_MAX;
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && !stop.is_cancelled() && Instant::now() < gives_up_at => {
+                stop.run_until_cancelled(tokio::time::sleep(REDIS_PAUSE)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The numbers of the pairs that are to be started now.
+fn missing(args: &MakeArgs, stats: &Stats, written: u64) -> std::ops::Range<u64> {
     let wanted = (args.count - written).saturating_sub(stats.ready + stats.taken).min(UNDER_WAY_MAX);
     // A dead letter's pair stays open; it is not coming by itself.
     let coming = stats.open.saturating_sub(stats.dead);
     let started = stats.counters.get("started").copied().unwrap_or(0).unsigned_abs();
-    for number in started..started + wanted.saturating_sub(coming) {
-        queue.start(&[record::new_pair(pair_seed(args.seed, number), now_ms())?]).await?;
-    }
-    Ok(())
+    started..started + wanted.saturating_sub(coming)
 }
 
 /// Spreads the run's seed over its pairs (the finaliser of `SplitMix64`), so that neighbours have nothing in
@@ -156,6 +186,50 @@ async fn give_up_if_hopeless(args: &MakeArgs, queue: &Queue, stats: &Stats) -> a
     bail!("{rejected} pairs were rejected and {} jobs are dead letters; {why}", stats.dead)
 }
 
+/// What a run makes and where it goes: what the command must say again to go on with it.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Run {
+    seed: u64,
+    out: Option<PathBuf>,
+}
+
+impl Run {
+    fn of(args: &MakeArgs) -> anyhow::Result<Self> {
+        let out = args.out.as_deref().map(std::path::absolute).transpose().context("finding the file")?;
+        Ok(Self { seed: args.seed, out })
+    }
+
+    /// Whether this very run was cut off; another one that was is not to be mixed up with it.
+    fn is_cut_off_in(&self, dir: &Path) -> anyhow::Result<bool> {
+        let path = dir.join(RUN_FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
+        };
+        let earlier: Self =
+            serde_json::from_slice(&text).with_context(|| format!("reading `{}`", path.display()))?;
+        if earlier == *self {
+            return Ok(true);
+        }
+        let out = earlier.out.map_or_else(String::new, |out| format!(" --out {}", out.display()));
+        bail!(
+            "another run was cut off: go on with it by `--seed {}{out}`, or remove `{}` to forget it",
+            earlier.seed,
+            dir.display()
+        )
+    }
+
+    fn begins_in(&self, dir: &Path) -> anyhow::Result<()> {
+        let path = dir.join(RUN_FILE);
+        // Renamed into its place, so that a run that is cut off here leaves it whole or not at all.
+        let draft = dir.join(format!("{RUN_FILE}.new"));
+        fs::write(&draft, serde_json::to_vec(self)?)
+            .and_then(|()| fs::rename(&draft, &path))
+            .with_context(|| format!("writing `{}`", path.display()))
+    }
+}
+
 /// Where the finished pairs go.
 struct Lines {
     file: Option<(PathBuf, File)>,
@@ -167,12 +241,12 @@ struct Lines {
 
 impl Lines {
     fn open(args: &MakeArgs, resumed: bool) -> anyhow::Result<Self> {
-        let mut seen = HashSet::new();
+        let (mut seen, mut mended) = (HashSet::new(), 0);
         let file = match &args.out {
             None => None,
             Some(path) => {
                 if resumed {
-                    seen = pairs_written(path)?;
+                    (seen, mended) = pairs_written(path)?;
                 }
                 let mut options = OpenOptions::new();
                 options.create(true).write(true).append(resumed).truncate(!resumed);
@@ -180,7 +254,7 @@ impl Lines {
                 Some((path.clone(), file))
             }
         };
-        Ok(Self { file, stdout: args.json, written: seen.len() as u64, seen, mended: 0 })
+        Ok(Self { file, stdout: args.json, written: seen.len() as u64, seen, mended })
     }
 
     /// Writes one pair and makes sure that it is on the disk: only then may the queue forget it.
@@ -193,7 +267,7 @@ impl Lines {
             let mut whole = line.to_vec();
             whole.push(b'\n');
             file.write_all(&whole)
-                .and_then(|()| file.sync_data())
+                .and_then(|()| if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) })
                 .with_context(|| format!("writing to `{}`", path.display()))?;
         }
         if self.stdout {
@@ -204,7 +278,7 @@ impl Lines {
             show::brief(body);
         }
         self.written += 1;
-        self.mended += u64::from(body.metadata.history.rounds > 0);
+        self.mended += u64::from(is_mended(body));
         Ok(())
     }
 
@@ -216,16 +290,24 @@ impl Lines {
     }
 }
 
-/// The ids of the pairs in a file of an earlier run. A last line without its end was cut off, and is taken
+fn is_mended(body: &PairBody) -> bool {
+    body.metadata.history.rounds > 0
+}
+
+/// The ids of the pairs in a file of an earlier run, and how many were mended. A last line without its end was cut off, and is taken
 /// away: its pair was never acknowledged, so it comes again.
-fn pairs_written(path: &Path) -> anyhow::Result<HashSet<String>> {
-    let Ok(file) = File::open(path) else { return Ok(HashSet::new()) };
-    let mut reader = BufReader::new(file);
+fn pairs_written(path: &Path) -> anyhow::Result<(HashSet<String>, u64)> {
+    let Ok(file) = File::open(path) else { return Ok((HashSet::new(), 0)) };
+    if !file.metadata().is_ok_and(|file| file.is_file()) {
+        return Ok((HashSet::new(), 0));
+    }
+    let (mut reader, mut mended) = (BufReader::new(file), 0);
     let (mut pairs, mut bytes, mut line) = (HashSet::new(), 0, Vec::new());
     while reader.read_until(b'\n', &mut line).with_context(|| format!("reading `{}`", path.display()))? > 0 {
         if line.last() == Some(&b'\n') {
             let body: PairBody = serde_json::from_slice(&line)
                 .with_context(|| format!("`{}` holds a line that is no pair", path.display()))?;
+            mended += u64::from(is_mended(&body));
             pairs.insert(body.metadata.pair_id);
             bytes += line.len() as u64;
         }
@@ -233,7 +315,7 @@ fn pairs_written(path: &Path) -> anyhow::Result<HashSet<String>> {
     }
     let file = OpenOptions::new().write(true).open(path);
     file.and_then(|file| file.set_len(bytes)).with_context(|| format!("mending `{}`", path.display()))?;
-    Ok(pairs)
+    Ok((pairs, mended))
 }
 
 #[cfg(test)]
@@ -259,7 +341,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let whole = format!("{}\n{}\n", line("a"), line("b"));
         std::fs::write(file.path(), format!("{whole}{{\"prom")).unwrap();
-        assert_eq!(pairs_written(file.path()).unwrap(), ["a".to_owned(), "b".to_owned()].into());
+        assert_eq!(pairs_written(file.path()).unwrap(), (["a".to_owned(), "b".to_owned()].into(), 0));
         assert_eq!(std::fs::read_to_string(file.path()).unwrap(), whole);
     }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -86,4 +86,76 @@ fn a_run_that_was_killed_goes_on_where_it_was() {
         pairs(&out).into_iter().map(|pair| pair.metadata.pair_id).collect();
     assert_eq!(ids.len(), 6, "each pair once");
     assert_eq!(pairs(&out).len(), 6);
+}
+
+#[test]
+fn a_run_that_could_not_start_leaves_earlier_pairs_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("pairs.jsonl"));
+    fs::write(&out, "pairs of an earlier run\n").unwrap();
+    let arguments = ["make", "1", "--out", out.to_str().unwrap()];
+    let data = ("MONDO_DATA_DIR", data.to_str().unwrap());
+
+    let output = run(&arguments, &[data, ("MONDO_PERSONAS", "/nowhere")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(&out).unwrap(), "pairs of an earlier run\n");
+
+    let output = run(&arguments, &[data]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("cut off"), "nothing was begun: {}", text(&output.stderr));
+    assert_eq!(pairs(&out).len(), 1);
+}
+
+#[test]
+fn another_run_that_was_cut_off_is_named_and_not_mixed_in() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("make")).unwrap();
+    fs::write(dir.path().join("make/run"), r#"{"seed":7,"out":"/elsewhere/pairs.jsonl"}"#).unwrap();
+    let output = run(&["make", "1"], &[("MONDO_DATA_DIR", dir.path().to_str().unwrap())]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("`--seed 7 --out /elsewhere/pairs.jsonl`"), "{said}");
+}
+
+#[test]
+fn lines_may_go_to_a_pipe_and_steps_of_a_worker_do_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("MONDO_DATA_DIR", dir.path().to_str().unwrap()), ("MONDO_STEPS", "objects")];
+    let output = run(&["make", "1", "--out", "/dev/stdout"], &settings);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_str::<PairBody>(&text(&output.stdout)).unwrap().check().unwrap();
+}
+
+#[test]
+fn a_private_redis_that_is_killed_is_started_again_and_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("pairs.jsonl"));
+    let arguments = ["make", "6", "--out", out.to_str().unwrap()];
+    let settings = [("MONDO_DATA_DIR", data.to_str().unwrap())];
+    let run = mondo(&arguments, &settings).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while fs::read_to_string(&out).map_or(0, |text| text.lines().count()) < 1 {
+        assert!(Instant::now() < deadline, "no first pair");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_redis_of(&data.join("make"));
+
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the private redis-server ended; starting it again"));
+    let ids: std::collections::HashSet<String> =
+        pairs(&out).into_iter().map(|pair| pair.metadata.pair_id).collect();
+    assert_eq!((ids.len(), pairs(&out).len()), (6, 6), "each pair once");
+}
+
+/// Ends the server whose directory this is, as `kill -9` does.
+fn kill_redis_of(dir: &Path) {
+    let conf = fs::read_to_string(dir.join("redis.conf")).unwrap();
+    let value = |name: &str| conf.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let url = format!("redis://:{}@127.0.0.1:{}/", value("requirepass"), value("port"));
+    let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let facts: redis::InfoDict = redis::cmd("INFO").query(&mut connection).unwrap();
+    let pid: u32 = facts.get("process_id").unwrap();
+    let killed = Command::new("sh").arg("-c").arg(format!("kill -9 {pid}")).status().unwrap();
+    assert!(killed.success());
 }
