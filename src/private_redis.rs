@@ -67,6 +67,19 @@ pub enum PrivateRedisError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server of a killed owner is still there.
+    #[error(
+        "an earlier redis-server in `{}` (port {port}) does not end: {reason}; end it, then start again",
+        dir.display()
+    )]
+    LeftBehind {
+        /// Its directory.
+        dir: PathBuf,
+        /// Its port on loopback.
+        port: u16,
+        /// What it answers.
+        reason: String,
+    },
     /// The program cannot be started.
     #[error("cannot start `redis-server`")]
     Spawn(#[source] io::Error),
@@ -91,7 +104,7 @@ impl PrivateRedis {
         fs::create_dir_all(dir).map_err(at)?;
         let dir = dir.canonicalize().map_err(at)?;
         let lock = lock(&dir)?;
-        end_left_behind(&dir).await;
+        end_left_behind(&dir).await?;
 
         for _ in 0..PORTS_TRIED_MAX {
             let address = Address { port: free_port(), password: fresh_password() };
@@ -172,12 +185,16 @@ fn lock(dir: &Path) -> Result<File, PrivateRedisError> {
 
 /// Ends the server of an owner that was killed. We hold the lock, so nobody else wants it; two servers on one
 /// append-only file would spoil it.
-async fn end_left_behind(dir: &Path) {
-    let Some(address) = read_conf(dir) else { return };
+async fn end_left_behind(dir: &Path) -> Result<(), PrivateRedisError> {
+    let Some(address) = read_conf(dir) else { return Ok(()) };
     let deadline = Instant::now() + STOP_TIME_MAX;
-    while Instant::now() < deadline && say(&address, "SHUTDOWN").await.is_some() {
+    while let Some(reason) = say(&address, "SHUTDOWN").await {
+        if Instant::now() >= deadline {
+            return Err(PrivateRedisError::LeftBehind { dir: dir.to_owned(), port: address.port, reason });
+        }
         sleep(LOOK_PERIOD).await;
     }
+    Ok(())
 }
 
 fn conf_path(dir: &Path) -> PathBuf {
@@ -238,7 +255,7 @@ async fn answers(child: &mut Child, address: &Address) -> Result<(), ()> {
 }
 
 /// One command to the server; `None` when nobody with our password listens. An error reply, as while it loads
-/// its file, is a reply.
+/// its file, is a reply, and so is silence.
 async fn say(address: &Address, command: &str) -> Option<String> {
     let url = format!("redis://:{}@127.0.0.1:{}/", address.password.expose_secret(), address.port);
     let ask = async {
@@ -248,13 +265,14 @@ async fn say(address: &Address, command: &str) -> Option<String> {
                 Ok(reply) => Some(reply),
                 Err(error) => Some(error.to_string()),
             },
+            Err(error) if error.is_timeout() => Some("no answer".to_owned()),
             Err(error) if error.is_io_error() || error.kind() == redis::ErrorKind::AuthenticationFailed => {
                 None
             }
             Err(error) => Some(error.to_string()),
         }
     };
-    timeout(Duration::from_secs(2), ask).await.ok().flatten()
+    timeout(Duration::from_secs(2), ask).await.unwrap_or_else(|_| Some("no answer".to_owned()))
 }
 
 fn free_port() -> u16 {

@@ -72,3 +72,21 @@ async fn a_directory_may_have_any_name() {
     let server = PrivateRedis::start(&dir.path().join("a \"b\" \\c' #d")).await.unwrap();
     server.stop().await;
 }
+
+#[tokio::test]
+async fn no_server_is_started_beside_one_that_does_not_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = PrivateRedis::start(dir.path()).await.unwrap();
+    std::fs::remove_file(dir.path().join("lock")).unwrap();
+    signal(first.pid(), "STOP");
+    let second = PrivateRedis::start(dir.path()).await;
+    assert!(matches!(second, Err(PrivateRedisError::LeftBehind { .. })));
+    first.kill();
+    PrivateRedis::start(dir.path()).await.unwrap();
+}
+
+fn signal(pid: u32, name: &str) {
+    let sent =
+        std::process::Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().unwrap();
+    assert!(sent.success());
+}
