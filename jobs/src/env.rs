@@ -1,7 +1,7 @@
 //! Reads settings, once, from one place. Every problem is collected, so that a person sees all of them at
 //! the first start, each with the variable's name, its value and what is accepted.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, ffi::OsString, fmt::Write as _};
 
 use secrecy::SecretString;
 
@@ -42,7 +42,13 @@ impl Env {
     /// The variables of this process. Empty values count as absent, as in `compose.yaml`.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn of_process() -> Self {
-        Self::of(std::env::vars())
+        Self::of_os(std::env::vars_os())
+    }
+
+    /// The given variables. What is not UTF-8 is somebody else's, or a wrong value that gets named like any other.
+    fn of_os(values: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self::of(values.into_iter().map(|(name, value)| (text(name), text(value))))
     }
 
     /// The given variables.
@@ -157,6 +163,17 @@ mod tests {
         let mut env = env(&[("MONDO_READY_LOW", " "), ("PATH", "/bin")]);
         assert_eq!(env.number("MONDO_READY_LOW", 4, 0..=10), 4);
         assert_eq!(env.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_foreign_variable_that_is_not_utf8_is_no_problem() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let broken = || OsString::from_vec(vec![0xFF]);
+        let mut env = Env::of_os([("FOREIGN".into(), broken()), ("MONDO_A".into(), broken())]);
+        env.number("MONDO_A", 1, 0..=2);
+        let error = env.finish().unwrap_err();
+        assert_eq!(error.0, ["MONDO_A is `\u{FFFD}`; accepted is a whole number from 0 to 2"]);
     }
 
     #[test]
