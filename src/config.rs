@@ -1,11 +1,11 @@
 //! Everything that can be set, read once and checked as a whole before the first connection.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use mondo_jobs::{
     env::{Env, EnvError},
     job::Step,
-    queue::Marks,
+    queue::{Marks, is_redis_url},
     step::Limits,
 };
 use mondo_workers::{llm::LlmConfig, sandbox::SandboxConfig};
@@ -185,11 +185,11 @@ fn redis_url(env: &mut Env) -> Option<SecretString> {
     let username = env.text("REDIS_USERNAME").unwrap_or_default();
     let password = env.secret("REDIS_PASSWORD");
     if let Some(url) = url {
-        if !["redis://", "rediss://", "redis+unix://", "unix://"]
-            .iter()
-            .any(|scheme| url.expose_secret().starts_with(scheme))
-        {
-            env.problem("REDIS_URL has another scheme; accepted is redis://[user:password@]host[:port][/db] or rediss://…");
+        // The value is not repeated: it may hold a password.
+        if !is_redis_url(&url) {
+            env.problem(
+                "REDIS_URL cannot be read; accepted is redis://[user:password@]host[:port][/db] or rediss://…",
+            );
         }
         return Some(url);
     }
@@ -197,7 +197,15 @@ fn redis_url(env: &mut Env) -> Option<SecretString> {
     let login = password.map_or_else(String::new, |password| {
         format!("{}:{}@", percent_encoded(&username), percent_encoded(password.expose_secret()))
     });
-    Some(SecretString::from(format!("redis://{login}{host}:{port}/")))
+    let is_v6 = host.parse::<Ipv6Addr>().is_ok();
+    let bracketed = if is_v6 { format!("[{host}]") } else { host.clone() };
+    let url = SecretString::from(format!("redis://{login}{bracketed}:{port}/"));
+    if host.contains(['@', '/']) || !is_redis_url(&url) {
+        env.problem(
+            "REDIS_HOST cannot be read; accepted is a host name or an IP address, without port or user",
+        );
+    }
+    Some(url)
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -243,6 +251,26 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.redis.unwrap().expose_secret(), "redis://dojo:p%40ss%3Aw%2Frd@redis:6380/");
+    }
+
+    #[test]
+    fn a_host_may_be_an_ipv6_address() {
+        let config = config(&[("REDIS_HOST", "::1")]).unwrap();
+        assert_eq!(config.redis.unwrap().expose_secret(), "redis://[::1]:6379/");
+    }
+
+    #[test]
+    fn a_place_of_redis_that_cannot_be_read_is_refused_without_its_password() {
+        let cases = [
+            ("REDIS_URL", "redis://:hunter2@127.0.0.1:99999"),
+            ("REDIS_URL", "hunter2"),
+            ("REDIS_HOST", "user:hunter2@redis"),
+            ("REDIS_HOST", "redis:6379"),
+        ];
+        for (name, value) in cases {
+            let error = config(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && !error.contains("hunter2"), "{value}: {error}");
+        }
     }
 
     #[test]

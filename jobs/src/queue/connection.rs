@@ -6,7 +6,7 @@ use redis::{
     Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -21,6 +21,11 @@ pub(super) const RESPONSE_TIME_MAX: Duration = Duration::from_secs(10);
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Pause between two tries at the start.
 const RETRY_PERIOD: Duration = Duration::from_millis(500);
+
+/// Whether a URL says where a Redis is, in a form that [`Queue::connect`] understands.
+pub fn is_redis_url(url: &SecretString) -> bool {
+    url.expose_secret().into_connection_info().is_ok()
+}
 
 impl Queue {
     /// Connects, loads the scripts and makes the groups. While Redis does not answer it tries again, with a

@@ -27,6 +27,7 @@ use secrecy::SecretString;
 
 pub use self::{
     claim::Reader,
+    connection::is_redis_url,
     dead::{DeadFilter, DeadLetter},
     entry::{Arrival, Undecodable},
     error::QueueError,
