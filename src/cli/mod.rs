@@ -52,6 +52,9 @@ enum Command {
     /// Make N verified pairs on a private Redis and exit
     Make(make::MakeArgs),
     /// Serve the HTTP API
+    #[command(after_help = "Examples:
+  REDIS_URL=redis://localhost mondo api
+  MONDO_LISTEN=0.0.0.0:5003 REDIS_URL=redis://localhost mondo api")]
     Api,
     /// Run jobs
     Worker(worker::WorkerArgs),
