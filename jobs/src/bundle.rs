@@ -59,7 +59,8 @@ pub fn bundle(files: &[SourceFile]) -> Result<String, BundleError> {
     let outline =
         html::outline(page).map_err(|error| BundleError::Unreadable { message: error.to_string() })?;
 
-    let mut bundle = Bundle { page, files, used: vec![index], edits: Vec::new(), at_end: String::new() };
+    let mut bundle =
+        Bundle { page, files, used: vec![index], edits: Vec::new(), at_end: String::new(), bytes: 0 };
     for link in &outline.links {
         bundle.link(link)?;
     }
@@ -88,6 +89,8 @@ struct Bundle<'a> {
     used: Vec<&'a SourceFile>,
     edits: Vec<(Range<usize>, String)>,
     at_end: String,
+    /// What has been put in place of references so far.
+    bytes: usize,
 }
 
 impl<'a> Bundle<'a> {
@@ -98,6 +101,7 @@ impl<'a> Bundle<'a> {
         if is("stylesheet") && !is("alternate") {
             let file = self.take(href)?;
             let style = format!("<style{}>{}</style>", kept(link, &LINK_DROPS), safe_css(&file.content));
+            self.count(&style)?;
             self.edits.push((link.start.clone(), style));
         } else if is("preload") || is("modulepreload") || is("prefetch") {
             self.edits.push((link.start.clone(), String::new()));
@@ -116,6 +120,7 @@ impl<'a> Bundle<'a> {
             && (script.attribute("defer").is_some() || script.attribute("async").is_some());
         let drops: &[&str] = if kind == ScriptKind::Module { &MODULE_DROPS } else { &CLASSIC_DROPS };
         let inline = format!("<script{}>{}</script>", kept(script, drops), safe_js(&file.content));
+        self.count(&inline)?;
         // Without its end tag the script would swallow the rest of the page: only the start tag is replaced.
         let whole = script.start.start..script.end.as_ref().map_or(script.start.end, |end| end.end);
         if deferred {
@@ -126,6 +131,12 @@ impl<'a> Bundle<'a> {
             self.edits.push((whole, inline));
         }
         Ok(())
+    }
+
+    /// Ends at once when it becomes too much: a page may refer to one large file a thousand times.
+    fn count(&mut self, inlined: &str) -> Result<(), BundleError> {
+        self.bytes += inlined.len();
+        if self.bytes > PAGE_BYTES_MAX { Err(BundleError::TooLarge { bytes: self.bytes }) } else { Ok(()) }
     }
 
     fn take(&mut self, reference: &str) -> Result<&'a SourceFile, BundleError> {

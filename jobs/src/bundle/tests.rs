@@ -122,6 +122,15 @@ fn files_that_make_no_page_are_refused() {
     }
 }
 
+#[test]
+fn a_file_is_not_multiplied_beyond_the_limit() {
+    let script = "x".repeat(100_000);
+    let index = "<script src=a.js></script>".repeat(5000);
+    let error = bundle(&[file("index.html", &index), file("a.js", &script)]).unwrap_err();
+    let BundleError::TooLarge { bytes } = error else { panic!("{error}") };
+    assert!(bytes < PAGE_BYTES_MAX + 2 * script.len(), "{bytes} bytes were put together");
+}
+
 proptest! {
     #[test]
     fn no_files_make_it_panic(
