@@ -19,6 +19,9 @@ use crate::{
 /// How many recent objects a model is told to avoid; all of them are avoided when choosing.
 const AVOID_MAX: usize = 100;
 
+/// The most objects that are taken of one reply.
+const OBJECTS_MAX: usize = 100;
+
 /// The longest object, in characters.
 const OBJECT_CHARS_MAX: usize = 60;
 
@@ -66,6 +69,9 @@ fn check(reply: ObjectsReply, _: &Reply) -> Result<Vec<String>, Refused<Vec<Stri
         if !object.is_empty() && object.chars().count() <= OBJECT_CHARS_MAX && !known {
             objects.push(object);
         }
+        if objects.len() == OBJECTS_MAX {
+            break;
+        }
     }
     match objects.len() {
         0 => Err(Refused::outright("it names no object")),
@@ -99,6 +105,14 @@ fn is_same(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::fake::reply;
+
+    #[test]
+    fn of_a_reply_with_very_many_objects_the_first_are_taken() {
+        let objects: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+        let taken = check(ObjectsReply { objects: objects.clone() }, &reply("")).unwrap();
+        assert_eq!(taken, objects[..OBJECTS_MAX]);
+    }
 
     #[test]
     fn topics_come_up_by_their_shares() {
