@@ -5,13 +5,14 @@ use oxc_diagnostics::OxcDiagnostic;
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::SourceType;
 
-use crate::html::{self, ScriptKind};
+use crate::html::{self, Outline, ScriptKind};
 
 /// The most errors that are listed: later ones follow from earlier ones more often than not.
 const ERRORS_MAX: usize = 20;
 
-/// How deep brackets may be nested. The parser recurses and needs up to 4 KiB of stack for each level.
-const NESTING_MAX: usize = 1000;
+/// How deep brackets may be nested. The parser recurses and needs up to 4 KiB of stack for each level, and its time
+/// grows with the square of the depth: 900 times `(a=` took it 2 s, unoptimized.
+const NESTING_MAX: usize = 250;
 
 /// Stack of the thread that parses, apart from what the script's length asks for.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -40,6 +41,18 @@ pub struct ScriptError {
 /// them.
 pub fn check_scripts(page: &str) -> Vec<ScriptError> {
     let Ok(outline) = html::outline(page) else { return Vec::new() };
+    let scripts = outline.scripts.iter().map(|script| script.content(page).len());
+    let longest = scripts.chain(outline.handlers.iter().map(|handler| handler.value.len())).max();
+    // One thread for all: a page may have a hundred thousand handlers.
+    let mut found =
+        on_deep_stack(longest.unwrap_or_default(), || find_errors(page, &outline)).unwrap_or_default();
+    found.sort();
+    found.truncate(ERRORS_MAX);
+    found.into_iter().map(|(at, message)| locate(page, at, message)).collect()
+}
+
+/// Byte offsets and messages, scripts first.
+fn find_errors(page: &str, outline: &Outline) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for script in &outline.scripts {
         let kind = script.script_kind();
@@ -64,14 +77,15 @@ pub fn check_scripts(page: &str) -> Vec<ScriptError> {
             errors.into_iter().map(|(at, message)| (if moved { start } else { start + at }, message)),
         );
     }
-    found.sort();
-    found.truncate(ERRORS_MAX);
-    found.into_iter().map(|(at, message)| locate(page, at, message)).collect()
+    found
 }
 
 /// Whether a script can only be meant as a module: it imports or exports.
 pub(crate) fn is_module(script: &str) -> bool {
-    on_deep_stack(script, |script| {
+    if too_deep(script).is_some() {
+        return false;
+    }
+    on_deep_stack(script.len(), || {
         let allocator = Allocator::default();
         Parser::new(&allocator, script, SourceType::unambiguous()).parse().module_record.has_module_syntax
     })
@@ -90,18 +104,15 @@ fn parse_errors(script: &str, goal: SourceType, in_function: bool) -> Vec<(usize
     if let Some(at) = too_deep(script) {
         return vec![(at, format!("brackets are nested more than {NESTING_MAX} deep"))];
     }
-    let errors = on_deep_stack(script, |script| {
-        let allocator = Allocator::default();
-        let options = ParseOptions { allow_return_outside_function: in_function, ..ParseOptions::default() };
-        let parsed = Parser::new(&allocator, script, goal).with_options(options).parse();
-        let mut errors: Vec<_> = parsed.diagnostics.errors().map(describe).collect();
-        if goal.is_script() && errors.is_empty() && parsed.module_record.has_module_syntax {
-            let at = script.find("import").into_iter().chain(script.find("export")).min().unwrap_or_default();
-            errors.push((at, "only a script of `type=\"module\"` can import or export".to_owned()));
-        }
-        errors
-    });
-    errors.unwrap_or_default()
+    let allocator = Allocator::default();
+    let options = ParseOptions { allow_return_outside_function: in_function, ..ParseOptions::default() };
+    let parsed = Parser::new(&allocator, script, goal).with_options(options).parse();
+    let mut errors: Vec<_> = parsed.diagnostics.errors().map(describe).collect();
+    if goal.is_script() && errors.is_empty() && parsed.module_record.has_module_syntax {
+        let at = script.find("import").into_iter().chain(script.find("export")).min().unwrap_or_default();
+        errors.push((at, "only a script of `type=\"module\"` can import or export".to_owned()));
+    }
+    errors
 }
 
 fn describe(error: &OxcDiagnostic) -> (usize, String) {
@@ -126,20 +137,17 @@ fn too_deep(script: &str) -> Option<usize> {
     })
 }
 
-/// Runs a parse where no reply of a model can overflow the stack. Without a thread the script counts as not
-/// checked: the browser will judge it.
-fn on_deep_stack<T: Send>(script: &str, parse: impl FnOnce(&str) -> T + Send) -> Option<T> {
-    if too_deep(script).is_some() {
-        return None;
-    }
-    let stack = STACK_BYTES + script.len() * STACK_BYTES_PER_BYTE;
+/// Runs a parse of scripts of at most so many bytes where none of them can overflow the stack. Without a thread
+/// they count as not checked: the browser will judge them.
+fn on_deep_stack<T: Send>(script_bytes_max: usize, parse: impl FnOnce() -> T + Send) -> Option<T> {
+    let stack = STACK_BYTES + script_bytes_max * STACK_BYTES_PER_BYTE;
     let done = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("parse".to_owned()).stack_size(stack);
-        let handle = thread.spawn_scoped(scope, || parse(script)).ok()?;
+        let handle = thread.spawn_scoped(scope, parse).ok()?;
         handle.join().ok()
     });
     if done.is_none() {
-        tracing::warn!(script_bytes = script.len(), "a script could not be parsed here");
+        tracing::warn!(script_bytes_max, "scripts could not be parsed here");
     }
     done
 }
@@ -246,6 +254,12 @@ mod tests {
             assert_ne!(check_scripts(&page), [], "{part}");
             is_module(&script);
         }
+    }
+
+    #[test]
+    fn many_handlers_are_all_checked() {
+        let page = format!("{}<b onx='a b'>", "<b onx=a>".repeat(30_000));
+        assert_eq!(check_scripts(&page).len(), 1);
     }
 
     proptest! {
