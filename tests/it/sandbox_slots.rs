@@ -49,6 +49,16 @@ async fn a_page_reaches_nothing_from_a_container() {
     check_no_way_out(BackendChoice::Docker).await;
 }
 
+#[tokio::test]
+async fn a_page_that_loads_for_ever_is_a_finding_and_not_a_broken_browser() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "loads_for_ever").await;
+    let blocking: Vec<_> = report.blocking().collect();
+    assert_eq!((blocking.len(), blocking[0].class), (1, FindingClass::Hang), "{report:#?}");
+    assert!(execute(&pool, "clean_canvas").await.is_clean(), "the next page is unaffected");
+    pool.close().await;
+}
+
 async fn check_dropped_execution(backend: BackendChoice) {
     let pool = pool(backend, 1).await;
     for name in ["clean_canvas", "hang_at_load"] {

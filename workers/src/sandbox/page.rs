@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chromiumoxide::{
     Command,
     cdp::{
         browser_protocol::{
             browser::BrowserContextId,
             emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
-            fetch, inspector, log,
+            fetch::{self, FulfillRequestParams, HeaderEntry},
+            inspector, log,
             network::TimeSinceEpoch,
             page,
             target::{
@@ -125,4 +127,17 @@ pub(super) fn attach_children() -> SetAutoAttachParams {
         flatten: Some(true),
         filter: None,
     }
+}
+
+/// The answer to the request for the page itself.
+pub(super) fn document(request_id: &str, source: &str) -> FulfillRequestParams {
+    let mut answer = FulfillRequestParams::new(request_id.to_owned(), 200);
+    answer.response_headers = Some(vec![
+        HeaderEntry::new("Content-Type", "text/html; charset=utf-8"),
+        // What the consumer's `<iframe sandbox="allow-scripts">` allows, and no more.
+        HeaderEntry::new("Content-Security-Policy", "sandbox allow-scripts"),
+        HeaderEntry::new("Cache-Control", "no-store"),
+    ]);
+    answer.body = Some(STANDARD.encode(source).into());
+    answer
 }

@@ -89,7 +89,7 @@ impl BrowserPool {
         drop(run);
         slot.kill().await;
         match loaded {
-            Ok(()) | Err(Stop::Ended | Stop::Hang(_)) => Ok(()),
+            Ok(()) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled) => Ok(()),
             Err(Stop::Failed(message)) => Err(failed("loading a page", message)),
         }
     }
@@ -154,7 +154,7 @@ impl Inner {
                 }
             };
             let result = tokio::select! {
-                result = execute(&mut slot.page, &execution) => Some(result),
+                result = execute(&mut slot.page, &execution, failures > 0) => Some(result),
                 () = answer.closed() => None,
                 () = self.closing.cancelled() => None,
             };
@@ -238,8 +238,9 @@ impl Inner {
     }
 }
 
-/// Executes one page to its end, which may be a hang or a crash: those are findings.
-async fn execute(page: &mut Page, execution: &Execution) -> Result<Report, String> {
+/// Executes one page to its end, which may be a hang or a crash: those are findings. A page whose time stands
+/// still `again`, in a second browser, is to blame for it.
+async fn execute(page: &mut Page, execution: &Execution, again: bool) -> Result<Report, String> {
     let mut run = Run::new(page, &execution.page);
     let screenshot = match run.drive(execution.seed).await {
         Ok(screenshot) => screenshot,
@@ -247,6 +248,13 @@ async fn execute(page: &mut Page, execution: &Execution) -> Result<Report, Strin
         Err(Stop::Hang(silence)) => {
             run.locate_hang(silence).await;
             None
+        }
+        Err(Stop::Stalled) if again => {
+            run.report_stall();
+            None
+        }
+        Err(Stop::Stalled) => {
+            return Err("it has not answered for 15 s, though nothing keeps it busy".to_owned());
         }
         Err(Stop::Failed(message)) => return Err(message),
     };

@@ -13,7 +13,7 @@ use chromiumoxide::{
     cdp::{
         browser_protocol::{
             emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
-            fetch::{FailRequestParams, FulfillRequestParams, HeaderEntry},
+            fetch::{FailRequestParams, FulfillRequestParams},
             headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
             log,
             network::ErrorReason,
@@ -33,7 +33,7 @@ use super::{
     classify,
     events::{Event, Paused, PausedFrame, RequestPaused, SessionEvent},
     findings::{Findings, Observation, Place},
-    page::{PAGE_URL, Page, attach_children, intercept_everything},
+    page::{PAGE_URL, Page, attach_children, document, intercept_everything},
     watch::{Silence, Watch},
 };
 
@@ -78,6 +78,9 @@ pub(super) enum Stop {
     Hang(Silence),
     /// The page is at its end, and a finding says why.
     Ended,
+    /// The page's time stands still, though nothing is busy: the browser is broken, or the page keeps it loading
+    /// for ever. Only a second browser tells.
+    Stalled,
     /// The browser failed.
     Failed(String),
 }
@@ -346,6 +349,12 @@ impl<'a> Run<'a> {
         self.found(Observation::blocking(FindingClass::Hang, &message, place));
     }
 
+    /// Reports that the page's time stood still in more than one browser.
+    pub(super) fn report_stall(&mut self) {
+        let message = "the page's time stands still: it keeps loading something for ever";
+        self.found(Observation::blocking(FindingClass::Hang, message, None));
+    }
+
     fn place_of(&self, paused: &Paused) -> Option<Place> {
         let own = |frame: &&PausedFrame| self.own_scripts.contains(&frame.location.script_id);
         let frame = paused.call_frames.iter().find(own)?;
@@ -362,9 +371,7 @@ impl<'a> Run<'a> {
         match happened {
             Happened::Event(event) => self.on_event(*event),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
-            Happened::Silence(Silence::Dead) => {
-                Err(Stop::Failed("it has not answered for 15 s, though nothing keeps it busy".to_owned()))
-            }
+            Happened::Silence(Silence::Dead) => Err(Stop::Stalled),
             Happened::Silence(silence) => Err(Stop::Hang(silence)),
         }
     }
@@ -435,15 +442,15 @@ impl<'a> Run<'a> {
     }
 
     fn on_request(&mut self, session: &str, request: &RequestPaused) {
-        let document = request.resource_type == "Document";
+        let is_document = request.resource_type == "Document";
         let main = request.frame_id == self.page.frame;
-        if document && main && request.request.url == PAGE_URL && self.served < SERVED_MAX {
+        if is_document && main && request.request.url == PAGE_URL && self.served < SERVED_MAX {
             self.served += 1;
-            let answer = self.document(&request.request_id);
+            let answer = document(&request.request_id, self.source);
             drop(self.page.cdp.send(Some(session), &answer));
             return;
         }
-        if document && main {
+        if is_document && main {
             // "No content" leaves the page where it is.
             drop(
                 self.page
@@ -456,18 +463,6 @@ impl<'a> Run<'a> {
         let refuse = FailRequestParams::new(request.request_id.clone(), ErrorReason::BlockedByClient);
         drop(self.page.cdp.send(Some(session), &refuse));
         self.found_some(classify::request(request, self.source));
-    }
-
-    fn document(&self, request_id: &str) -> FulfillRequestParams {
-        let mut answer = FulfillRequestParams::new(request_id.to_owned(), 200);
-        answer.response_headers = Some(vec![
-            HeaderEntry::new("Content-Type", "text/html; charset=utf-8"),
-            // What the consumer's `<iframe sandbox="allow-scripts">` allows, and no more.
-            HeaderEntry::new("Content-Security-Policy", "sandbox allow-scripts"),
-            HeaderEntry::new("Cache-Control", "no-store"),
-        ]);
-        answer.body = Some(STANDARD.encode(self.source).into());
-        answer
     }
 
     fn listen_to_child(&self, session: &str) {
