@@ -2,11 +2,9 @@
 # speaks to the browser through the container's standard input and output.
 #
 # A browser is only as safe as its last update, and those come from the security archive: the public base image
-# has it among its sources, one that was made by hand may not.
+# has it among its sources, and scripts/sandbox-image sees to it in one that it makes.
 FROM debian:bookworm-slim
-RUN { grep --quiet --recursive bookworm-security /etc/apt/sources.list* \
-      || echo 'deb http://deb.debian.org/debian-security bookworm-security main' >/etc/apt/sources.list.d/security.list; } \
- && apt-get update \
+RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
       chromium-headless-shell fonts-dejavu-core \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
