@@ -126,6 +126,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
         url,
         prefix: config.prefix.clone(),
         lease: config.lease,
+        shards: 1,
         connect_time_max: config.redis_wait,
     };
     Ok(Queue::connect(queue).await?)

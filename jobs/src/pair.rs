@@ -24,6 +24,13 @@ impl PairId {
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Which of `count` buckets the id falls into, 0 to `count - 1`; the same for ever.
+    pub fn bucket(self, count: u32) -> u32 {
+        // The low half of an id is random, whatever its version.
+        let (_, low) = self.0.as_u64_pair();
+        u32::try_from(low % u64::from(count.max(1))).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for PairId {

@@ -24,7 +24,7 @@ use crate::{
     pair::{
         BODY_BYTES_MAX, Best, Candidate, CandidateName, DRAFT_VERSION, Draft, Head, Kind, PairId, StepRecord,
     },
-    queue::{NewJob, NewPair},
+    queue::{NewJob, NewPair, Priority},
 };
 
 /// One field of a pair's record: its name and its bytes, at most [`BODY_BYTES_MAX`].
@@ -105,7 +105,7 @@ impl RecordError {
 pub fn new_pair(seed: u64, now_ms: u64) -> Result<NewPair, RecordError> {
     let id = PairId::fresh();
     let head = head_field(&Head::new(Kind::Web, seed, now_ms))?;
-    Ok(NewPair { id, fields: vec![head], first: new_job(&Job::first(id)) })
+    Ok(NewPair { id, priority: Priority::default(), fields: vec![head], first: new_job(&Job::first(id)) })
 }
 
 /// A job as the queue takes it.

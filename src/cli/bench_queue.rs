@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Commit, Delivery, End, NewJob, NewPair, Queue, QueueConfig},
+    queue::{Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig},
 };
 use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
 use redis::{InfoDict, aio::MultiplexedConnection};
@@ -141,6 +141,7 @@ impl Bench {
             url,
             prefix: "bench".to_owned(),
             lease: Duration::from_secs(15),
+            shards: 1,
             connect_time_max: Duration::from_secs(30),
         })
         .await?;
@@ -354,7 +355,12 @@ impl Handler for Timer {
 
 fn new_pair(envelope: String) -> NewPair {
     let id = PairId::fresh();
-    NewPair { id, fields: Vec::new(), first: new_job(id, Step::Objects, envelope) }
+    NewPair {
+        id,
+        priority: Priority::Normal,
+        fields: Vec::new(),
+        first: new_job(id, Step::Objects, envelope),
+    }
 }
 
 fn new_job(pair: PairId, step: Step, envelope: String) -> NewJob {

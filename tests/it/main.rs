@@ -16,6 +16,8 @@ mod pipeline_offline;
 mod pipeline_openai;
 mod private_redis;
 mod queue_doctor;
+mod queue_lanes;
+mod queue_leases;
 mod queue_moves;
 mod queue_workers;
 mod ready;

@@ -137,7 +137,7 @@ async fn the_first_to_finish_wins_whoever_holds_the_lease() {
     let test = TestQueue::with_lease(Duration::from_millis(1)).await;
     let pair = test.pairs(1).await.remove(0).id;
     let slow = test.claim(Step::Objects, "slow").await;
-    let quick = reclaim(&test, Step::Objects, "quick").await.remove(0);
+    let quick = test.reclaim(Step::Objects, "quick").await.remove(0);
     let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
 
     assert_eq!(test.queue.commit(&slow, &commit).await.unwrap(), Committed::Stored);
@@ -150,7 +150,7 @@ async fn only_the_owner_may_retry_wait_bury_release_or_set_aside() {
     let test = TestQueue::with_lease(Duration::from_millis(1)).await;
     test.pairs(1).await;
     let late = test.claim(Step::Objects, "late").await;
-    reclaim(&test, Step::Objects, "owner").await;
+    test.reclaim(Step::Objects, "owner").await;
 
     let delay = Duration::from_secs(1);
     assert!(!test.queue.retry(&late, "late", delay).await.unwrap());
@@ -394,74 +394,6 @@ async fn an_undecodable_entry_is_set_aside_with_its_bytes_and_can_be_replayed() 
 }
 
 #[tokio::test]
-async fn a_lapsed_lease_is_taken_over_and_counted_as_a_crash() {
-    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
-    test.pairs(3).await;
-    test.claims(Step::Objects, "gone", 3).await;
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(test.queue.lapsed(&Step::ALL).await.unwrap(), [true, false, false, false, false, false]);
-
-    let first = reclaim(&test, Step::Objects, "second").await;
-    assert_eq!(first.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [1, 1, 1]);
-    let second = reclaim(&test, Step::Objects, "third").await;
-    assert_eq!(second.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [2, 2, 2]);
-
-    assert!(test.queue.retry(&second[0], "third", Duration::ZERO).await.unwrap());
-    test.queue.promote().await.unwrap();
-    let retried = test.claim(Step::Objects, "third").await;
-    assert_eq!((retried.attempts, retried.crashes), (1, 2), "a retry keeps the crashes");
-}
-
-#[tokio::test]
-async fn a_renewed_lease_does_not_lapse_and_a_lost_one_is_told() {
-    let test = TestQueue::with_lease(Duration::from_secs(1)).await;
-    test.pairs(2).await;
-    let deliveries = test.claims(Step::Objects, "one", 2).await;
-    let entries: Vec<String> = deliveries.iter().map(|delivery| delivery.entry.clone()).collect();
-    // Renewed for longer than the lease, nothing lapses.
-    for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(test.queue.renew(Step::Objects, "one", &entries).await.unwrap(), Vec::<String>::new());
-    }
-    assert!(!test.queue.lapsed(&[Step::Objects]).await.unwrap()[0]);
-    assert_eq!(test.queue.renew(Step::Objects, "two", &entries).await.unwrap(), entries, "not a stranger's");
-
-    let mut connection = test.redis.connection().await;
-    let _: redis::Value = redis::cmd("XCLAIM")
-        .arg(&["{test:0}:stream:objects", "workers", "two", "0", &entries[0]])
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(test.queue.renew(Step::Objects, "one", &entries).await.unwrap(), entries[..1]);
-}
-
-#[tokio::test]
-async fn what_a_lost_reply_delivered_is_found_again_without_a_crash() {
-    let test = TestQueue::start().await;
-    test.pairs(3).await;
-    let lost = test.claims(Step::Objects, "one", 2).await;
-    let mut reader = test.reader(Step::Objects, "one").await;
-    for _ in 0..2 {
-        let own: Vec<_> = reader.own("0-0", 100).await.unwrap().into_iter().map(job).collect();
-        assert_eq!(own, lost, "as often as it is asked");
-    }
-    let rest = reader.own(&lost[0].entry, 100).await.unwrap();
-    assert_eq!(rest.into_iter().map(job).collect::<Vec<_>>(), lost[1..]);
-}
-
-#[tokio::test]
-async fn only_consumers_that_own_nothing_are_swept() {
-    let test = TestQueue::start().await;
-    test.pairs(2).await;
-    test.claim(Step::Objects, "owner").await;
-    let delivery = test.claim(Step::Objects, "idle").await;
-    test.queue.commit(&delivery, &Commit::default()).await.unwrap();
-    assert_eq!(test.queue.sweep().await.unwrap(), 0, "not silent for long enough");
-    assert_eq!(test.queue.sweep_silent(Duration::ZERO).await.unwrap(), 1);
-    assert_eq!(test.step(Step::Objects).await, (0, 1, 0), "the owner still owns it");
-}
-
-#[tokio::test]
 async fn the_first_journal_entry_under_a_key_stays() {
     let test = TestQueue::start().await;
     let pair = new_pair().id;
@@ -483,13 +415,4 @@ async fn a_recent_list_keeps_the_newest_two_hundred() {
     }
     let recent = test.queue.recent(RecentList::Objects).await.unwrap();
     assert_eq!((recent.len(), recent[0].as_str()), (200, "2-89"));
-}
-
-/// Takes over everything of a step whose lease of a millisecond has lapsed.
-async fn reclaim(test: &TestQueue, step: Step, consumer: &str) -> Vec<mondo_jobs::queue::Delivery> {
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    let mut reader = test.reader(step, consumer).await;
-    let (cursor, found) = reader.reclaim("0-0", 100).await.unwrap();
-    assert_eq!(cursor, "0-0");
-    found.into_iter().map(job).collect()
 }

@@ -1,43 +1,78 @@
 //! How a worker comes by its jobs, and keeps them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::{AsyncConnectionConfig, RedisError, Value, aio::MultiplexedConnection, from_redis_value};
 
 use super::{
-    Queue, QueueError,
-    connection::{CONNECT_TIME_MAX, is_group_missing},
+    Delivery, Priority, Queue, QueueError,
+    connection::CONNECT_TIME_MAX,
     entry::{Arrival, Fields},
-    keys::GROUP,
+    keys::{GROUP, lanes, number},
+    lane::Lane,
     limits::BATCH_MAX,
 };
-use crate::job::Step;
+use crate::job::{JobId, Step};
 
 /// How long beyond its own wait a blocking read may take before the connection counts as dead.
 const READ_MARGIN: Duration = Duration::from_secs(5);
 
-/// Reads one step's stream as one consumer, on a connection of its own: a blocking read would hold up
-/// everything that shares it.
+/// Reads the streams of one step in one shard as one consumer, on a connection of its own: a blocking read would
+/// hold up everything that shares it.
 pub struct Reader {
     queue: Queue,
+    shard: u32,
     step: Step,
     consumer: String,
     connection: MultiplexedConnection,
     id: u64,
+    /// Claims so far: they take turns in which priority they prefer.
+    claims: u64,
+    /// Whether the last look found something; then the next one need not wait.
+    busy: bool,
+}
+
+/// A place in a walk through the pending entries of a step; the walk begins at the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    priority: Priority,
+    at: String,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self::first(Priority::High)
+    }
+}
+
+impl Cursor {
+    fn first(priority: Priority) -> Self {
+        Self { priority, at: "0-0".to_owned() }
+    }
+
+    /// The place after this one: further on in the stream, or else at the beginning of the next.
+    fn next(&self, at: Option<String>) -> Option<Self> {
+        match (at, self.priority) {
+            (Some(at), priority) => Some(Self { priority, at }),
+            (None, Priority::High) => Some(Self::first(Priority::Normal)),
+            (None, Priority::Normal) => None,
+        }
+    }
 }
 
 /// Entry, deliveries so far, fields.
 type Claimed = (String, u32, Fields);
-/// Stream, then entries with their fields.
-type Stream = (String, Vec<(String, Fields)>);
+/// New entries with their fields.
+type Entries = Vec<(String, Fields)>;
 
 impl Reader {
-    /// Connects and makes the group where it is missing. A read blocks for at most `block`.
+    /// Connects and makes the groups where they are missing. A read blocks for at most `block`.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn connect(
         queue: &Queue,
+        shard: u32,
         step: Step,
         consumer: &str,
         block: Duration,
@@ -48,7 +83,8 @@ impl Reader {
         let mut connection = queue.client().get_multiplexed_async_connection_with_config(&config).await?;
         queue.make_groups().await?;
         let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
-        Ok(Self { queue: queue.clone(), step, consumer: consumer.to_owned(), connection, id })
+        let (queue, consumer) = (queue.clone(), consumer.to_owned());
+        Ok(Self { queue, shard, step, consumer, connection, id, claims: 0, busy: true })
     }
 
     /// The number of this connection, for [`Queue::unblock`].
@@ -56,7 +92,8 @@ impl Reader {
         self.id
     }
 
-    /// New entries, at most `count`; none when none came within `block` or the read was unblocked.
+    /// New entries, about `count`: where both priorities fill up at the same moment it may be twice as many. None
+    /// when none came within `block` or the read was unblocked.
     ///
     /// # Errors
     /// When Redis is away or the group is gone; the reader is of no use then.
@@ -64,63 +101,103 @@ impl Reader {
     /// # Cancel safety
     /// Dropping the future may strand what it was about to deliver; [`Reader::own`] finds it again.
     pub async fn read(&mut self, count: usize, block: Duration) -> Result<Vec<Arrival>, QueueError> {
-        let value: Value = redis::cmd("XREADGROUP")
-            .arg("GROUP")
-            .arg(GROUP)
-            .arg(&self.consumer)
-            .arg("COUNT")
-            .arg(count)
-            .arg("BLOCK")
-            .arg(millis(block))
-            .arg("STREAMS")
-            .arg(self.queue.keys().stream(self.step))
-            .arg(">")
-            .query_async(&mut self.connection)
-            .await?;
-        let streams: Option<Vec<Stream>> = from_redis_value(value).map_err(RedisError::from)?;
-        let entries = streams.into_iter().flatten().flat_map(|(_, entries)| entries);
-        Ok(entries.map(|(entry, fields)| Arrival::new(self.step, entry, 1, fields)).collect())
+        let mut arrivals = Vec::new();
+        if self.busy {
+            arrivals = self.claim(count).await?;
+        }
+        if arrivals.is_empty() {
+            arrivals = self.wait(count, block).await?;
+        }
+        self.busy = !arrivals.is_empty();
+        Ok(arrivals)
     }
 
-    /// What is pending for this consumer already, in order of arrival, at most `count` after the entry `after`
-    /// (`0-0` at first).
+    /// What is there already, by the turn's preference.
+    async fn claim(&mut self, count: usize) -> Result<Vec<Arrival>, QueueError> {
+        let first = Priority::preferred(self.claims);
+        self.claims += 1;
+        let lanes = [first, first.other()];
+        let mut call = self.queue.scripts().claim.key(self.stream(lanes[0]));
+        call.key(self.stream(lanes[1])).arg(GROUP).arg(&self.consumer).arg(count.min(BATCH_MAX));
+        let found: [Entries; 2] = call.invoke_async(&mut self.connection).await?;
+        let found = lanes.into_iter().zip(found);
+        Ok(found.flat_map(|(lane, entries)| self.fresh(lane, entries)).collect())
+    }
+
+    /// What comes first, of either priority.
+    async fn wait(&mut self, count: usize, block: Duration) -> Result<Vec<Arrival>, QueueError> {
+        let lanes = [Priority::High, Priority::Normal];
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(count);
+        read.arg("BLOCK").arg(millis(block)).arg("STREAMS");
+        read.arg(&lanes.map(|lane| self.stream(lane))).arg(">").arg(">");
+        let value: Value = read.query_async(&mut self.connection).await?;
+        let found: Option<Vec<(String, Entries)>> = from_redis_value(value).map_err(RedisError::from)?;
+        let lane_of = |stream: &str| lanes.into_iter().find(|lane| self.stream(*lane) == stream);
+        let found = found.into_iter().flatten();
+        let found = found.filter_map(|(stream, entries)| Some((lane_of(&stream)?, entries)));
+        Ok(found.flat_map(|(lane, entries)| self.fresh(lane, entries)).collect())
+    }
+
+    /// What is pending for this consumer already, at most `count` from a place on. Gives the next place as well,
+    /// none when all were looked at.
     ///
     /// # Errors
     /// When Redis is away or the group is gone.
-    pub async fn own(&mut self, after: &str, count: usize) -> Result<Vec<Arrival>, QueueError> {
-        let mut call = self.queue.scripts().own.key(self.queue.keys().stream(self.step));
-        call.arg(GROUP).arg(&self.consumer).arg(format!("({after}")).arg(count.min(BATCH_MAX));
-        let found: Vec<Claimed> = call.invoke_async(&mut self.connection).await?;
-        Ok(self.arrivals(found))
+    pub async fn own(
+        &mut self,
+        from: &Cursor,
+        count: usize,
+    ) -> Result<(Option<Cursor>, Vec<Arrival>), QueueError> {
+        let mut call = self.queue.scripts().own.key(self.stream(from.priority));
+        call.arg(GROUP).arg(&self.consumer).arg(format!("({}", from.at)).arg(count.min(BATCH_MAX));
+        let (last, found): (String, Vec<Claimed>) = call.invoke_async(&mut self.connection).await?;
+        let next = from.next(Some(last).filter(|last| !last.is_empty()));
+        Ok((next, self.arrivals(from.priority, found)))
     }
 
-    /// Takes over entries whose lease has lapsed, at most `count`, from `cursor` on (`0-0` at first). Gives
-    /// the next cursor as well; `0-0` means all were looked at.
+    /// Takes over entries whose lease has lapsed, at most `count` from a place on. Gives the next place as well,
+    /// none when all were looked at.
     ///
     /// # Errors
     /// When Redis is away or the group is gone.
     pub async fn reclaim(
         &mut self,
-        cursor: &str,
+        from: &Cursor,
         count: usize,
-    ) -> Result<(String, Vec<Arrival>), QueueError> {
-        let keys = self.queue.keys();
-        let mut call = self.queue.scripts().reclaim.key(keys.stream(self.step));
-        call.key(keys.counters()).arg(GROUP).arg(&self.consumer);
-        call.arg(millis(self.queue.lease())).arg(cursor).arg(count.min(BATCH_MAX));
+    ) -> Result<(Option<Cursor>, Vec<Arrival>), QueueError> {
+        let mut call = self.queue.scripts().reclaim.key(self.stream(from.priority));
+        call.key(self.queue.shard(self.shard).counters()).arg(GROUP).arg(&self.consumer);
+        call.arg(millis(self.queue.lease())).arg(&from.at).arg(count.min(BATCH_MAX));
         let (next, found): (String, Vec<Claimed>) = call.invoke_async(&mut self.connection).await?;
-        Ok((next, self.arrivals(found)))
+        let next = from.next(Some(next).filter(|next| next != "0-0"));
+        Ok((next, self.arrivals(from.priority, found)))
     }
 
-    fn arrivals(&self, found: Vec<Claimed>) -> Vec<Arrival> {
+    fn stream(&self, priority: Priority) -> String {
+        self.queue.shard(self.shard).stream(self.step, priority)
+    }
+
+    fn fresh(&self, priority: Priority, entries: Entries) -> Vec<Arrival> {
+        let entries = entries.into_iter().map(|(entry, fields)| (entry, 1, fields)).collect();
+        self.arrivals(priority, entries)
+    }
+
+    fn arrivals(&self, priority: Priority, found: Vec<Claimed>) -> Vec<Arrival> {
+        let lane = Lane { shard: self.shard, step: self.step, priority };
         found
             .into_iter()
-            .map(|(entry, count, fields)| Arrival::new(self.step, entry, count, fields))
+            .map(|(entry, count, fields)| Arrival::new(&self.queue, lane, entry, count, fields))
             .collect()
     }
 }
 
 impl Queue {
+    /// Over how many shards the pairs are spread.
+    pub fn shard_count(&self) -> u32 {
+        self.inner.config.shards.max(1)
+    }
+
     /// Ends the blocking read of a [`Reader`], if it is in one.
     ///
     /// # Errors
@@ -131,47 +208,43 @@ impl Queue {
         Ok(())
     }
 
-    /// Renews the leases of these entries. Gives those that are not the consumer's any more.
+    /// Renews the leases of a consumer's deliveries. Gives the jobs whose lease is lost: another consumer has
+    /// them, they are finished, or their pair has ended.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn renew(
-        &self,
-        step: Step,
-        consumer: &str,
-        entries: &[String],
-    ) -> Result<Vec<String>, QueueError> {
+    pub async fn renew(&self, consumer: &str, deliveries: &[&Delivery]) -> Result<Vec<JobId>, QueueError> {
         let mut lost = Vec::new();
-        for chunk in entries.chunks(BATCH_MAX) {
-            let mut call = self.scripts().renew.key(self.keys().stream(step));
-            call.arg(GROUP).arg(consumer).arg(chunk);
-            match call.invoke_async::<Vec<String>>(&mut self.connection()).await {
-                Ok(gone) => lost.extend(gone),
-                Err(error) if is_group_missing(&error) => lost.extend_from_slice(chunk),
-                Err(error) => return Err(error.into()),
+        for (shard, keys) in (0..).zip(self.shards()) {
+            let held: Vec<&Delivery> =
+                deliveries.iter().copied().filter(|held| self.shard_of(held.pair) == shard).collect();
+            for chunk in held.chunks(BATCH_MAX) {
+                let mut call = self.scripts().renew.key(keys.open());
+                call.key(keys.streams()).arg(GROUP).arg(consumer);
+                for held in chunk {
+                    call.arg(number(held.step, held.priority)).arg(&held.entry).arg(held.pair.to_string());
+                }
+                let places: Vec<usize> = call.invoke_async(&mut self.connection()).await?;
+                lost.extend(places.into_iter().filter_map(|place| Some(chunk.get(place - 1)?.job.clone())));
             }
         }
         Ok(lost)
     }
 
-    /// For each of these steps, whether some entry's lease has lapsed. A missing group has none.
+    /// The shards and steps in which some entry's lease has lapsed. A missing group has none.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn lapsed(&self, steps: &[Step]) -> Result<Vec<bool>, QueueError> {
-        let mut pipe = redis::pipe();
-        pipe.ignore_errors();
-        for step in steps {
-            pipe.cmd("XPENDING").arg(self.keys().stream(*step)).arg(GROUP);
-            pipe.arg("IDLE").arg(millis(self.lease())).arg("-").arg("+").arg(1);
+    pub async fn lapsed(&self) -> Result<BTreeSet<(u32, Step)>, QueueError> {
+        let mut lapsed = BTreeSet::new();
+        for (shard, keys) in (0..).zip(self.shards()) {
+            let mut call = self.scripts().lapsed.key(keys.streams());
+            call.arg(GROUP).arg(millis(self.lease()));
+            let found: Vec<usize> = call.invoke_async(&mut self.connection()).await?;
+            let steps = found.into_iter().filter_map(|lane| Some(lanes().nth(lane - 1)?.0));
+            lapsed.extend(steps.map(|step| (shard, step)));
         }
-        let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.connection()).await?;
-        let lapsed = replies.into_iter().map(|reply| match reply {
-            Ok(pending) => Ok(matches!(pending, Value::Array(found) if !found.is_empty())),
-            Err(error) if is_group_missing(&error) => Ok(false),
-            Err(error) => Err(error.into()),
-        });
-        lapsed.collect()
+        Ok(lapsed)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Getting to Redis, and staying there.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use redis::{
     Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError,
@@ -43,8 +46,17 @@ impl Queue {
         let major =
             facts.get::<String>("redis_version").and_then(|v| v.split('.').next()?.parse::<u32>().ok());
         let scripts = Scripts::new(major.is_none_or(|major| major >= 7));
-        let keys = Keys::new(&config.prefix, 0);
-        let queue = Self { inner: Arc::new(Inner { config, client, connection, keys, scripts }) };
+        let shards = (0..config.shards.max(1)).map(|shard| Keys::new(&config.prefix, shard)).collect();
+        let queue = Self {
+            inner: Arc::new(Inner {
+                config,
+                client,
+                connection,
+                shards,
+                scripts,
+                takes: AtomicUsize::default(),
+            }),
+        };
         queue.load_scripts().await?;
         queue.make_groups().await?;
         Ok(queue)
@@ -59,13 +71,13 @@ impl Queue {
         pipe.exec_async(&mut self.connection()).await
     }
 
-    /// Makes every step's stream and group where they are missing: at the start, and after a FLUSHALL. A group
+    /// Makes every lane's stream and group where they are missing: at the start, and after a FLUSHALL. A group
     /// reads from the beginning, so that nothing added before it is passed over.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn make_groups(&self) -> Result<(), QueueError> {
-        for stream in self.keys().streams() {
+        for stream in self.shards().iter().flat_map(Keys::streams) {
             let made: Result<(), RedisError> = redis::cmd("XGROUP")
                 .arg("CREATE")
                 .arg(stream)

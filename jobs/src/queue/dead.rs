@@ -6,10 +6,10 @@ use redis::AsyncCommands as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Queue, QueueError,
+    Priority, Queue, QueueError,
     entry::{Entry, Fields},
-    keys::JOB_FIELD,
-    limits::{BATCH_MAX, FINISHED_KEPT_SECS},
+    keys::{JOB_FIELD, Keys},
+    limits::{BATCH_MAX, EVENTS_MAX, FINISHED_KEPT_SECS},
 };
 use crate::{
     job::{JobId, Step},
@@ -26,8 +26,11 @@ pub struct DeadLetter {
     pub job: String,
     /// Its pair, where one could be read.
     pub pair: Option<PairId>,
-    /// Its stream.
+    /// Its step.
     pub step: Step,
+    /// Its priority.
+    #[serde(default)]
+    pub priority: Priority,
     /// Its envelope, or the fields of an entry that could not be decoded: names and values in turn, in hex,
     /// with a space between.
     pub envelope: String,
@@ -63,21 +66,30 @@ impl DeadFilter {
 }
 
 impl Queue {
-    /// Dead letters, oldest first, at most `limit`.
+    /// Dead letters, of each shard the oldest first, at most `limit`.
     ///
     /// # Errors
     /// When Redis is away, or a letter cannot be read.
     pub async fn dead(&self, filter: &DeadFilter, limit: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let mut found = Vec::new();
+        for keys in self.shards() {
+            self.add_dead_of(keys, filter, limit, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn add_dead_of(
+        &self,
+        keys: &Keys,
+        filter: &DeadFilter,
+        limit: usize,
+        found: &mut Vec<DeadLetter>,
+    ) -> Result<(), QueueError> {
         let mut from = 0_isize;
         while found.len() < limit {
             let jobs: Vec<(String, u64)> = self
                 .connection()
-                .zrange_withscores(
-                    self.keys().dead(),
-                    from,
-                    from + isize::try_from(BATCH_MAX).unwrap_or(1) - 1,
-                )
+                .zrange_withscores(keys.dead(), from, from + isize::try_from(BATCH_MAX).unwrap_or(1) - 1)
                 .await?;
             if jobs.is_empty() {
                 break;
@@ -85,7 +97,7 @@ impl Queue {
             from += isize::try_from(jobs.len()).unwrap_or(isize::MAX);
             let names: Vec<&str> = jobs.iter().map(|(job, _)| job.as_str()).collect();
             let letters: Vec<Option<String>> =
-                self.connection().hmget(self.keys().dead_letters(), &names[..]).await?;
+                self.connection().hmget(keys.dead_letters(), &names[..]).await?;
             for ((job, at_ms), letter) in jobs.iter().zip(letters) {
                 // A letter may be put back between the two reads.
                 let Some(json) = letter else { continue };
@@ -96,7 +108,7 @@ impl Queue {
             }
         }
         found.truncate(limit);
-        Ok(found)
+        Ok(())
     }
 
     /// Puts one dead letter back into its stream with fresh attempts. Says whether it was there.
@@ -104,10 +116,10 @@ impl Queue {
     /// # Errors
     /// When Redis is away, or the letter cannot be read.
     pub async fn replay(&self, job: &str) -> Result<bool, QueueError> {
-        let Some(letter) = self.letter(job).await? else { return Ok(false) };
-        let keys = self.keys();
+        let Some((keys, letter)) = self.letter(job).await? else { return Ok(false) };
         let mut call = self.scripts().replay.key(keys.dead());
-        call.key(keys.dead_letters()).key(keys.stream(letter.step)).key(keys.counters()).arg(job);
+        call.key(keys.dead_letters()).key(keys.stream(letter.step, letter.priority)).key(keys.counters());
+        call.key(keys.events()).arg(job).arg(EVENTS_MAX);
         for (name, value) in entry_fields(letter)? {
             call.arg(name).arg(value);
         }
@@ -120,22 +132,27 @@ impl Queue {
     /// # Errors
     /// When Redis is away, or the letter cannot be read.
     pub async fn discard(&self, job: &str) -> Result<bool, QueueError> {
-        let Some(letter) = self.letter(job).await? else { return Ok(false) };
-        let keys = self.keys();
+        let Some((keys, letter)) = self.letter(job).await? else { return Ok(false) };
         let mut call = self.scripts().discard.key(keys.dead());
-        call.key(keys.dead_letters()).key(keys.open()).key(keys.counters());
+        call.key(keys.dead_letters()).key(keys.open()).key(keys.counters()).key(keys.events());
         if let Some(pair) = letter.pair {
             call.key(keys.record(pair)).key(keys.journal(pair));
         }
         let reason = format!("its job {job} was given up: {}: {}", letter.class, letter.chain.join(": "));
         let pair = letter.pair.map(|pair| pair.to_string()).unwrap_or_default();
-        call.arg(job).arg(pair).arg(reason).arg(FINISHED_KEPT_SECS);
+        call.arg(job).arg(pair).arg(reason).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 
-    async fn letter(&self, job: &str) -> Result<Option<DeadLetter>, QueueError> {
-        let json: Option<String> = self.connection().hget(self.keys().dead_letters(), job).await?;
-        json.map(|json| read(job, &json)).transpose()
+    /// A letter and the keys of its shard.
+    async fn letter(&self, job: &str) -> Result<Option<(&Keys, DeadLetter)>, QueueError> {
+        for keys in self.shards() {
+            let json: Option<String> = self.connection().hget(keys.dead_letters(), job).await?;
+            if let Some(json) = json {
+                return Ok(Some((keys, read(job, &json)?)));
+            }
+        }
+        Ok(None)
     }
 }
 

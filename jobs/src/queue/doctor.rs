@@ -7,12 +7,12 @@ use redis::{AsyncCommands as _, RedisError};
 use tokio::time::sleep;
 
 use super::{
-    DeadLetter, Queue, QueueError,
+    DeadLetter, Priority, Queue, QueueError,
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Fields},
     invariants::{self, Place, Sighting, Snapshot, Violation},
-    keys::{GROUP, STATE_FIELD},
+    keys::{GROUP, Keys, STATE_FIELD},
     limits::BATCH_MAX,
 };
 use crate::job::Step;
@@ -43,33 +43,43 @@ impl Queue {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        let keys = self.keys();
-        let open_before = self.members(&keys.open()).await?;
         let mut snapshot = Snapshot::default();
-        // Most jobs move from an earlier stream to a later one, so in this order few are missed.
-        self.add_delayed(&mut snapshot).await?;
-        for step in Step::ALL {
-            self.add_stream(&mut snapshot, step).await?;
+        for keys in self.shards() {
+            self.add_shard(keys, &mut snapshot).await?;
         }
         self.add_dead(&mut snapshot).await?;
-        snapshot.open = &open_before & &self.members(&keys.open()).await?;
-        snapshot.ready = self.connection().lrange(keys.ready(), 0, -1).await?;
-        snapshot.taken = self.members(&keys.taken()).await?.into_iter().collect();
-        snapshot.bodies = self.connection().hkeys(keys.ready_bodies()).await?;
         self.add_states(&mut snapshot).await?;
         Ok(snapshot)
+    }
+
+    async fn add_shard(&self, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let open_before = self.members(&keys.open()).await?;
+        // Most jobs move from an earlier stream to a later one, so in this order few are missed.
+        self.add_delayed(keys, snapshot).await?;
+        for step in Step::ALL {
+            for priority in Priority::ALL {
+                self.add_stream(&keys.stream(step, priority), step, snapshot).await?;
+            }
+        }
+        snapshot.open.extend(&open_before & &self.members(&keys.open()).await?);
+        let ready: Vec<String> = self.connection().lrange(keys.ready(), 0, -1).await?;
+        snapshot.ready.extend(ready);
+        snapshot.taken.extend(self.members(&keys.taken()).await?);
+        let bodies: Vec<String> = self.connection().hkeys(keys.ready_bodies()).await?;
+        snapshot.bodies.extend(bodies);
+        Ok(())
     }
 
     async fn members(&self, key: &str) -> Result<BTreeSet<String>, QueueError> {
         Ok(self.connection().zrange(key, 0, -1).await?)
     }
 
-    async fn add_delayed(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+    async fn add_delayed(&self, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
         for step in Step::ALL {
             let mut cursor = 0_u64;
             loop {
                 let (next, flat): (u64, Vec<(String, String)>) = redis::cmd("HSCAN")
-                    .arg(self.keys().delayed_entries(step))
+                    .arg(keys.delayed_entries(step))
                     .arg(cursor)
                     .arg("COUNT")
                     .arg(BATCH_MAX)
@@ -88,12 +98,12 @@ impl Queue {
         Ok(())
     }
 
-    async fn add_stream(&self, snapshot: &mut Snapshot, step: Step) -> Result<(), QueueError> {
-        let silent = self.silent(step).await?;
+    async fn add_stream(&self, stream: &str, step: Step, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let silent = self.silent(stream).await?;
         let mut from = "-".to_owned();
         loop {
             let entries: Vec<(String, Fields)> = redis::cmd("XRANGE")
-                .arg(self.keys().stream(step))
+                .arg(stream)
                 .arg(&from)
                 .arg("+")
                 .arg("COUNT")
@@ -110,9 +120,9 @@ impl Queue {
     }
 
     /// Entries of a step that are claimed and have been silent for too long, at most 500.
-    async fn silent(&self, step: Step) -> Result<BTreeSet<String>, QueueError> {
+    async fn silent(&self, stream: &str) -> Result<BTreeSet<String>, QueueError> {
         let found: Result<Vec<(String, String, u64, u64)>, RedisError> = redis::cmd("XPENDING")
-            .arg(self.keys().stream(step))
+            .arg(stream)
             .arg(GROUP)
             .arg("IDLE")
             .arg(millis(self.lease() + SILENCE_MARGIN))
@@ -149,7 +159,7 @@ impl Queue {
             let mut pipe = redis::pipe();
             let known: Vec<_> = chunk.iter().filter_map(|pair| Some((*pair, pair.parse().ok()?))).collect();
             for (_, id) in &known {
-                pipe.hget(self.keys().record(*id), STATE_FIELD);
+                pipe.hget(self.keys(*id).record(*id), STATE_FIELD);
             }
             let found: Vec<Option<String>> = pipe.query_async(&mut self.connection()).await?;
             let found =

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, NewJob, keys::JOB_FIELD};
+use super::{Delivery, NewJob, Priority, Queue, keys::JOB_FIELD, lane::Lane};
 use crate::{
     job::{JobId, Step},
     pair::PairId,
@@ -64,8 +64,12 @@ pub enum Arrival {
 /// An entry that this release cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
-    /// Its stream.
+    /// Its shard.
+    pub shard: u32,
+    /// Its step.
     pub step: Step,
+    /// Its priority.
+    pub priority: Priority,
     /// Its id.
     pub entry: String,
     /// Names and values, as they came.
@@ -76,18 +80,26 @@ pub struct Undecodable {
 
 impl Arrival {
     /// `deliveries` is how often the entry has been handed out: each time but this one ended with its worker.
-    pub(super) fn new(step: Step, entry: String, deliveries: u32, fields: Fields) -> Self {
-        match Entry::from_fields(&fields) {
+    pub(super) fn new(queue: &Queue, lane: Lane, entry: String, deliveries: u32, fields: Fields) -> Self {
+        let Lane { shard, step, priority } = lane;
+        let job = Entry::from_fields(&fields).and_then(|job| match queue.shard_of(job.pair) {
+            home if home == shard => Ok(job),
+            home => {
+                Err(format!("in shard {shard}, but its pair is in shard {home}: was the number changed?"))
+            }
+        });
+        match job {
             Ok(job) => Self::Job(Delivery {
                 job: job.id,
                 pair: job.pair,
                 step,
+                priority,
                 entry,
                 envelope: job.envelope,
                 attempts: job.attempts,
                 crashes: job.crashes.saturating_add(deliveries.saturating_sub(1)),
             }),
-            Err(reason) => Self::Undecodable(Undecodable { step, entry, fields, reason }),
+            Err(reason) => Self::Undecodable(Undecodable { shard, step, priority, entry, fields, reason }),
         }
     }
 

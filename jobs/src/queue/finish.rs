@@ -5,12 +5,12 @@ use std::time::Duration;
 use redis::ScriptInvocation;
 
 use super::{
-    Commit, DeadLetter, Delivery, End, Queue, QueueError,
+    Commit, DeadLetter, Delivery, End, Priority, Queue, QueueError,
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
-    keys::{GROUP, delayed_member, number},
-    limits::{FINISHED_KEPT_SECS, ITEMS_MAX, check_size},
+    keys::{GROUP, Keys, delayed_member, number},
+    limits::{EVENTS_MAX, FINISHED_KEPT_SECS, ITEMS_MAX, check_size},
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
 
@@ -26,6 +26,8 @@ pub enum Committed {
     Stored,
     /// The job had been committed before: by this worker, whose reply was lost, or by another.
     Already,
+    /// The pair has ended meanwhile: nothing is stored, and the job is gone.
+    Ended,
     /// The entry is not pending any more and the job has no commit: somebody else decided about it.
     Late,
 }
@@ -52,26 +54,46 @@ impl Queue {
         if commits.len() > COMMITS_MAX {
             return Err(QueueError::TooMany { what: "commits", count: commits.len(), limit: COMMITS_MAX });
         }
-        let keys = self.keys();
+        for (_, commit) in commits {
+            check(commit)?;
+        }
+        let mut results = vec![Committed::Late; commits.len()];
+        for (shard, keys) in (0..).zip(self.shards()) {
+            let here = |place: &usize| self.shard_of(commits[*place].0.pair) == shard;
+            let places: Vec<usize> = (0..commits.len()).filter(here).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let found = self.commit_in(keys, places.iter().map(|place| commits[*place])).await?;
+            for (place, result) in places.into_iter().zip(found) {
+                results[place] = result;
+            }
+        }
+        Ok(results)
+    }
+
+    async fn commit_in<'a>(
+        &self,
+        keys: &Keys,
+        commits: impl ExactSizeIterator<Item = (&'a Delivery, &'a Commit)>,
+    ) -> Result<Vec<Committed>, QueueError> {
         let mut call = self.scripts().commit.key(keys.counters());
         call.key(keys.open()).key(keys.ready()).key(keys.ready_bodies());
         call.key(keys.recent(RecentList::Objects)).key(keys.recent(RecentList::Questions));
-        call.key(&keys.streams()[..]);
-        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(FINISHED_KEPT_SECS);
+        call.key(keys.events()).key(keys.streams());
+        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
         for (delivery, commit) in commits {
-            check(commit)?;
             call.key(keys.record(delivery.pair)).key(keys.journal(delivery.pair));
             add_commit(&mut call, delivery, commit);
         }
         let results: Vec<i64> = call.invoke_async(&mut self.connection()).await?;
-        Ok(results
-            .into_iter()
-            .map(|result| match result {
-                1 => Committed::Stored,
-                2 => Committed::Already,
-                _ => Committed::Late,
-            })
-            .collect())
+        let results = results.into_iter().map(|result| match result {
+            1 => Committed::Stored,
+            2 => Committed::Already,
+            3 => Committed::Ended,
+            _ => Committed::Late,
+        });
+        Ok(results.collect())
     }
 
     /// Runs the job again after `delay`; uses one attempt. `false` when the lease is lost.
@@ -109,11 +131,12 @@ impl Queue {
         delay: Duration,
         counter: &str,
     ) -> Result<bool, QueueError> {
-        let (keys, step) = (self.keys(), delivery.step);
-        let mut call = self.scripts().delay.key(keys.stream(step));
-        call.key(keys.delayed()).key(keys.delayed_entries(step)).key(keys.counters());
-        call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(delayed_member(step, delivery.job.as_str()));
-        call.arg(entry.to_json()).arg(millis(delay)).arg(counter);
+        let Delivery { step, priority, .. } = *delivery;
+        let (keys, job) = (self.keys(delivery.pair), delivery.job.as_str());
+        let mut call = self.scripts().delay.key(keys.stream(step, priority));
+        call.key(keys.delayed()).key(keys.delayed_entries(step)).key(keys.counters()).key(keys.events());
+        call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(delayed_member(step, priority, job));
+        call.arg(entry.to_json()).arg(millis(delay)).arg(counter).arg(EVENTS_MAX).arg(job);
         self.owned(&call).await
     }
 
@@ -134,6 +157,7 @@ impl Queue {
             job: delivery.job.as_str().to_owned(),
             pair: Some(delivery.pair),
             step: delivery.step,
+            priority: delivery.priority,
             envelope: delivery.envelope.clone(),
             attempts,
             crashes: delivery.crashes,
@@ -141,7 +165,7 @@ impl Queue {
             chain: chain.iter().map(|error| cut(error)).collect(),
             at_ms: 0,
         };
-        self.bury_letter(&delivery.entry, consumer, &letter, "buried").await
+        self.bury_letter(self.keys(delivery.pair), &delivery.entry, consumer, &letter, "buried").await
     }
 
     /// Sets an entry aside that is no job, with its bytes. `false` when the lease is lost.
@@ -149,11 +173,15 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn set_aside(&self, entry: &Undecodable, consumer: &str) -> Result<bool, QueueError> {
-        let Undecodable { step, entry, fields, reason } = entry;
+        let Undecodable { shard, step, priority, entry, fields, reason } = entry;
         let letter = DeadLetter {
-            job: format!("{step}@{entry}"),
+            job: match priority {
+                Priority::Normal => format!("{step}@{entry}"),
+                Priority::High => format!("{step}:{}@{entry}", priority.name()),
+            },
             pair: None,
             step: *step,
+            priority: *priority,
             envelope: super::dead::to_hex(fields),
             attempts: 0,
             crashes: 0,
@@ -161,22 +189,22 @@ impl Queue {
             chain: vec![format!("undecodable entry: {reason}")],
             at_ms: 0,
         };
-        self.bury_letter(entry, consumer, &letter, "set_aside").await
+        self.bury_letter(self.shard(*shard), entry, consumer, &letter, "set_aside").await
     }
 
     async fn bury_letter(
         &self,
+        keys: &Keys,
         entry: &str,
         consumer: &str,
         letter: &DeadLetter,
         counter: &str,
     ) -> Result<bool, QueueError> {
-        let keys = self.keys();
         // Plain data always serializes.
         let json = serde_json::to_string(letter).unwrap_or_default();
-        let mut call = self.scripts().bury.key(keys.stream(letter.step));
-        call.key(keys.dead()).key(keys.dead_letters()).key(keys.counters());
-        call.arg(GROUP).arg(consumer).arg(entry).arg(&letter.job).arg(json).arg(counter);
+        let mut call = self.scripts().bury.key(keys.stream(letter.step, letter.priority));
+        call.key(keys.dead()).key(keys.dead_letters()).key(keys.counters()).key(keys.events());
+        call.arg(GROUP).arg(consumer).arg(entry).arg(&letter.job).arg(json).arg(counter).arg(EVENTS_MAX);
         self.owned(&call).await
     }
 
@@ -185,8 +213,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn release(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
-        let keys = self.keys();
-        let mut call = self.scripts().release.key(keys.stream(delivery.step));
+        let keys = self.keys(delivery.pair);
+        let mut call = self.scripts().release.key(keys.stream(delivery.step, delivery.priority));
         call.key(keys.counters()).arg(GROUP).arg(consumer).arg(&delivery.entry);
         call.arg(Entry::of(delivery).to_json());
         self.owned(&call).await
@@ -224,7 +252,7 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
 }
 
 fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Commit) {
-    call.arg(number(delivery.step)).arg(&delivery.entry).arg(delivery.job.as_str());
+    call.arg(number(delivery.step, delivery.priority)).arg(&delivery.entry).arg(delivery.job.as_str());
     call.arg(delivery.pair.to_string()).arg(&commit.record);
     call.arg(commit.fields.len());
     for (name, value) in &commit.fields {
@@ -232,7 +260,7 @@ fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Com
     }
     call.arg(commit.next.len());
     for job in &commit.next {
-        call.arg(number(job.step)).arg(Entry::fresh(job).to_json());
+        call.arg(number(job.step, delivery.priority)).arg(Entry::fresh(job).to_json());
     }
     match &commit.end {
         None => call.arg("").arg(""),

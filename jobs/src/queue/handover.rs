@@ -1,8 +1,13 @@
 //! The moves behind [`crate::ready`].
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Queue, QueueError, claim::millis, limits::FINISHED_KEPT_SECS};
+use super::{
+    Queue, QueueError,
+    claim::millis,
+    keys::Keys,
+    limits::{EVENTS_MAX, FINISHED_KEPT_SECS},
+};
 use crate::{pair::PairId, ready::Taken};
 
 /// How many lapsed leases one take returns to the list.
@@ -14,7 +19,18 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn take_for(&self, lease: Duration) -> Result<Option<Taken>, QueueError> {
-        let keys = self.keys();
+        // Whoever takes begins at another shard each time, so none is drained last.
+        let turn = self.inner.takes.fetch_add(1, Ordering::Relaxed);
+        for place in 0..self.shards().len() {
+            let keys = &self.shards()[(turn + place) % self.shards().len()];
+            if let Some(taken) = self.take_from(keys, lease).await? {
+                return Ok(Some(taken));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take_from(&self, keys: &Keys, lease: Duration) -> Result<Option<Taken>, QueueError> {
         let mut call = self.scripts().take.key(keys.ready());
         call.key(keys.taken()).key(keys.ready_bodies()).arg(millis(lease)).arg(LAPSED_MAX);
         loop {
@@ -30,26 +46,31 @@ impl Queue {
 
     /// Reads the head of the list and then its body; a consumer that is faster leaves nothing to read.
     pub(crate) async fn first_body(&self) -> Result<Option<Vec<u8>>, QueueError> {
-        let (keys, mut connection) = (self.keys(), self.connection());
-        let head: Option<String> =
-            redis::cmd("LINDEX").arg(keys.ready()).arg(0).query_async(&mut connection).await?;
-        let Some(pair) = head else { return Ok(None) };
-        Ok(redis::cmd("HGET").arg(keys.ready_bodies()).arg(pair).query_async(&mut connection).await?)
+        let mut connection = self.connection();
+        for keys in self.shards() {
+            let head: Option<String> =
+                redis::cmd("LINDEX").arg(keys.ready()).arg(0).query_async(&mut connection).await?;
+            if let Some(pair) = head {
+                let read = redis::cmd("HGET").arg(keys.ready_bodies()).arg(pair).to_owned();
+                return Ok(read.query_async(&mut connection).await?);
+            }
+        }
+        Ok(None)
     }
 
     /// Says whether the pair was still there.
     pub(crate) async fn drop_taken(&self, pair: PairId) -> Result<bool, QueueError> {
-        let keys = self.keys();
+        let keys = self.keys(pair);
         let mut call = self.scripts().delivered.key(keys.ready());
         call.key(keys.taken()).key(keys.ready_bodies()).key(keys.counters()).key(keys.record(pair));
-        call.arg(pair.to_string()).arg(FINISHED_KEPT_SECS);
+        call.key(keys.events()).arg(pair.to_string()).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 
     /// Says whether the pair was taken.
     pub(crate) async fn return_taken(&self, pair: PairId) -> Result<bool, QueueError> {
-        let mut call = self.scripts().put_back.key(self.keys().ready());
-        call.key(self.keys().taken()).arg(pair.to_string());
+        let mut call = self.scripts().put_back.key(self.keys(pair).ready());
+        call.key(self.keys(pair).taken()).arg(pair.to_string());
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 }

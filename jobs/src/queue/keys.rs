@@ -1,8 +1,9 @@
 //! Every key that the queue uses, spelled once.
 //!
-//! All keys of a shard share one hash tag, so every script stays within one slot of a Redis Cluster. There is
-//! one shard today; more of them are more values of [`Keys`], chosen by pair.
+//! All keys of a shard share one hash tag, so every script stays within one slot of a Redis Cluster. A pair and
+//! everything about it is in the shard that its id chooses.
 
+use super::Priority;
 use crate::{job::Step, pair::PairId, ports::RecentList};
 
 /// The consumer group of every step's stream.
@@ -25,17 +26,20 @@ impl Keys {
         Self { tag: format!("{{{prefix}:{shard}}}") }
     }
 
-    /// Stream of a step's jobs.
-    pub(super) fn stream(&self, step: Step) -> String {
-        self.key(&format!("stream:{step}"))
+    /// Stream of a lane: a step's jobs of one priority.
+    pub(super) fn stream(&self, step: Step, priority: Priority) -> String {
+        match priority {
+            Priority::Normal => self.key(&format!("stream:{step}")),
+            Priority::High => self.key(&format!("stream:{step}:high")),
+        }
     }
 
-    /// The streams of all steps, in their order.
-    pub(super) fn streams(&self) -> [String; 6] {
-        Step::ALL.map(|step| self.stream(step))
+    /// The streams of all lanes by their number.
+    pub(super) fn streams(&self) -> Vec<String> {
+        lanes().map(|(step, priority)| self.stream(step, priority)).collect()
     }
 
-    /// Sorted set of delayed jobs, `<number of the step>:<job>`, by the millisecond they are due.
+    /// Sorted set of delayed jobs, `<number of the lane>:<job>`, by the millisecond they are due.
     pub(super) fn delayed(&self) -> String {
         self.key("delayed")
     }
@@ -93,6 +97,11 @@ impl Keys {
         })
     }
 
+    /// Stream of what happened to pairs and jobs; the oldest events go.
+    pub(super) fn events(&self) -> String {
+        self.key("events")
+    }
+
     /// Hash of counters by name.
     pub(super) fn counters(&self) -> String {
         self.key("counters")
@@ -103,12 +112,17 @@ impl Keys {
     }
 }
 
-/// The number by which scripts know a step, 1 to 6.
-pub(super) fn number(step: Step) -> usize {
-    step as usize + 1
+/// The lanes in the order of their numbers: the six steps at normal priority, then at high.
+pub(super) fn lanes() -> impl Iterator<Item = (Step, Priority)> {
+    Priority::ALL.into_iter().flat_map(|priority| Step::ALL.map(|step| (step, priority)))
+}
+
+/// The number by which scripts know a lane, 1 to 12.
+pub(super) fn number(step: Step, priority: Priority) -> usize {
+    priority as usize * Step::ALL.len() + step as usize + 1
 }
 
 /// The member that stands for a delayed job.
-pub(super) fn delayed_member(step: Step, job: &str) -> String {
-    format!("{}:{job}", number(step))
+pub(super) fn delayed_member(step: Step, priority: Priority, job: &str) -> String {
+    format!("{}:{job}", number(step, priority))
 }

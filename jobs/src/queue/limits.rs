@@ -7,6 +7,8 @@ use crate::pair::BODY_BYTES_MAX;
 pub(super) const BATCH_MAX: usize = 500;
 /// The most fields, next jobs, memories or counters of one commit.
 pub(super) const ITEMS_MAX: usize = 100;
+/// About how many events are kept: a few megabytes.
+pub(super) const EVENTS_MAX: usize = 10_000;
 /// How long the record and journal of a finished pair are kept.
 pub(super) const FINISHED_KEPT_SECS: u64 = 7 * 24 * 60 * 60;
 

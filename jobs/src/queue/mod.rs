@@ -14,19 +14,23 @@ mod finish;
 mod handover;
 pub mod invariants;
 mod keys;
+mod lane;
 mod limits;
 mod record;
 mod scripts;
 mod stats;
 mod tend;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use redis::{Client, aio::ConnectionManager};
 use secrecy::SecretString;
 
 pub use self::{
-    claim::Reader,
+    claim::{Cursor, Reader},
     connection::is_redis_url,
     dead::{DeadFilter, DeadLetter},
     entry::{Arrival, Undecodable},
@@ -34,6 +38,7 @@ pub use self::{
     finish::{COMMITS_MAX, Committed},
     invariants::Violation,
     keys::{DONE_PREFIX, STATE_FIELD},
+    lane::Priority,
     stats::{Stats, StepStats},
     tend::Promoted,
 };
@@ -53,6 +58,8 @@ pub struct QueueConfig {
     pub prefix: String,
     /// A job whose lease was not renewed for so long may be taken over by another worker.
     pub lease: Duration,
+    /// Over how many shards the pairs are spread, at least 1. Fixed for as long as the queue holds anything.
+    pub shards: u32,
     /// How long the first connection is tried for.
     pub connect_time_max: Duration,
 }
@@ -67,8 +74,10 @@ struct Inner {
     config: QueueConfig,
     client: Client,
     connection: ConnectionManager,
-    keys: Keys,
+    shards: Vec<Keys>,
     scripts: Scripts,
+    /// Takes so far.
+    takes: AtomicUsize,
 }
 
 impl Queue {
@@ -86,8 +95,25 @@ impl Queue {
         self.inner.connection.clone()
     }
 
-    fn keys(&self) -> &Keys {
-        &self.inner.keys
+    /// The keys of all shards.
+    fn shards(&self) -> &[Keys] {
+        &self.inner.shards
+    }
+
+    /// The keys of a shard by its number.
+    fn shard(&self, number: u32) -> &Keys {
+        let shards = self.shards();
+        &shards[number as usize % shards.len()]
+    }
+
+    /// In which shard a pair and everything about it is.
+    fn shard_of(&self, pair: PairId) -> u32 {
+        pair.bucket(self.inner.config.shards)
+    }
+
+    /// The keys of a pair's shard.
+    fn keys(&self, pair: PairId) -> &Keys {
+        self.shard(self.shard_of(pair))
     }
 
     fn scripts(&self) -> &Scripts {
@@ -102,7 +128,7 @@ pub struct NewJob {
     pub id: JobId,
     /// Its pair.
     pub pair: PairId,
-    /// Its stream.
+    /// Its step.
     pub step: Step,
     /// Its versioned envelope; opaque here.
     pub envelope: String,
@@ -113,6 +139,8 @@ pub struct NewJob {
 pub struct NewPair {
     /// Its id.
     pub id: PairId,
+    /// The priority of all its jobs.
+    pub priority: Priority,
     /// The first fields of its record, at most 2 MiB each.
     pub fields: Vec<(String, Vec<u8>)>,
     /// Its first job.
@@ -135,8 +163,10 @@ pub struct Delivery {
     pub job: JobId,
     /// Its pair.
     pub pair: PairId,
-    /// Its stream.
+    /// Its step.
     pub step: Step,
+    /// Its priority; with the step, its stream.
+    pub priority: Priority,
     /// The stream entry; the lease is this and the consumer's name.
     pub entry: String,
     /// Its envelope; opaque here.

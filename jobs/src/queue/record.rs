@@ -17,7 +17,7 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
-        Ok(self.connection().hgetall(self.keys().record(pair)).await?)
+        Ok(self.connection().hgetall(self.keys(pair).record(pair)).await?)
     }
 
     /// A reply that the pair has already paid for.
@@ -25,7 +25,7 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn journal_get(&self, pair: PairId, key: &str) -> Result<Option<Vec<u8>>, QueueError> {
-        Ok(self.connection().hget(self.keys().journal(pair), key).await?)
+        Ok(self.connection().hget(self.keys(pair).journal(pair), key).await?)
     }
 
     /// Stores a paid reply before it is used. The first reply under a key stays, until seven days after the pair
@@ -35,7 +35,7 @@ impl Queue {
     /// When Redis is away, or the reply has more than 2 MiB.
     pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<(), QueueError> {
         check_size("reply", reply.len())?;
-        let _: bool = self.connection().hset_nx(self.keys().journal(pair), key, reply).await?;
+        let _: bool = self.connection().hset_nx(self.keys(pair).journal(pair), key, reply).await?;
         Ok(())
     }
 }
@@ -43,9 +43,12 @@ impl Queue {
 #[async_trait]
 impl Memory for Queue {
     async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError> {
-        self.connection()
-            .lrange(self.keys().recent(list), 0, -1)
-            .await
-            .map_err(|error| MemoryError(Box::new(error)))
+        let mut pipe = redis::pipe();
+        for keys in self.shards() {
+            pipe.lrange(keys.recent(list), 0, -1);
+        }
+        let lists: Result<Vec<Vec<String>>, _> = pipe.query_async(&mut self.connection()).await;
+        let lists = lists.map_err(|error| MemoryError(Box::new(error)))?;
+        Ok(lists.into_iter().flatten().collect())
     }
 }

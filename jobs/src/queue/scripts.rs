@@ -27,8 +27,8 @@ macro_rules! scripts {
 }
 
 scripts!(
-    start, commit, delay, promote, bury, release, own, reclaim, renew, sweep, replay, discard, take,
-    delivered, put_back,
+    start, claim, own, lapsed, reclaim, renew, commit, delay, promote, bury, release, sweep, replay, discard,
+    take, delivered, put_back,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use redis::{RedisError, Value, from_redis_value};
 use serde::Serialize;
 
-use super::{Queue, QueueError, connection::is_group_missing, keys::GROUP};
+use super::{
+    Queue, QueueError,
+    connection::is_group_missing,
+    keys::{GROUP, Keys, lanes},
+};
 use crate::job::Step;
 
 /// What is where.
@@ -23,7 +27,8 @@ pub struct Stats {
     pub dead: u64,
     /// Counters since the queue was made, by name: `started`, `committed`, `ready`, `rejected`, `delivered`,
     /// `retried`, `waited`, `buried`, `set_aside`, `released`, `reclaimed`, `replayed`, `discarded`, and
-    /// those that commits raise, as `llm_calls` and `cost_micro_usd`.
+    /// those that commits raise, as `llm_calls` and `cost_micro_usd`. `held_bytes` goes up and down: about what
+    /// the records and bodies of open and ready pairs take up.
     pub counters: HashMap<String, i64>,
 }
 
@@ -44,17 +49,27 @@ impl Queue {
     /// What is where.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// When Redis is away, or a key is of another type than ours.
     pub async fn stats(&self) -> Result<Stats, QueueError> {
-        let keys = self.keys();
+        let mut stats = Stats::default();
+        stats.steps.extend(Step::ALL.map(|step| StepStats { step, waiting: 0, running: 0, delayed: 0 }));
+        for keys in self.shards() {
+            self.add_stats(keys, &mut stats).await?;
+        }
+        Ok(stats)
+    }
+
+    async fn add_stats(&self, keys: &Keys, stats: &mut Stats) -> Result<(), QueueError> {
         let mut pipe = redis::pipe();
         pipe.ignore_errors();
         pipe.zcard(keys.open()).llen(keys.ready()).zcard(keys.taken()).zcard(keys.dead());
-        for step in Step::ALL {
-            pipe.xlen(keys.stream(step)).hlen(keys.delayed_entries(step));
-            pipe.cmd("XPENDING").arg(keys.stream(step)).arg(GROUP);
-        }
         pipe.hgetall(keys.counters());
+        for step in Step::ALL {
+            pipe.hlen(keys.delayed_entries(step));
+        }
+        for stream in keys.streams() {
+            pipe.xlen(&stream).cmd("XPENDING").arg(&stream).arg(GROUP);
+        }
         let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.connection()).await?;
 
         let replies = replies.into_iter().map(|reply| match reply {
@@ -64,19 +79,27 @@ impl Queue {
         });
         let mut replies = replies.collect::<Result<Vec<_>, _>>()?.into_iter();
         let mut next = || replies.next().unwrap_or(Value::Nil);
-        let [open, ready, taken, dead] = [(); 4].map(|()| count(next()));
-        let steps = Step::ALL
-            .into_iter()
-            .map(|step| {
-                let (length, delayed) = (count(next()), count(next()));
-                let running = match next() {
-                    Value::Array(summary) => summary.into_iter().next().map_or(0, count),
-                    _ => 0,
-                };
-                StepStats { step, waiting: length.saturating_sub(running), running, delayed }
-            })
-            .collect();
-        Ok(Stats { steps, open, ready, taken, dead, counters: from_redis_value(next()).unwrap_or_default() })
+        for total in [&mut stats.open, &mut stats.ready, &mut stats.taken, &mut stats.dead] {
+            *total += count(next());
+        }
+        let counters: HashMap<String, i64> = from_redis_value(next()).map_err(RedisError::from)?;
+        for (name, by) in counters {
+            *stats.counters.entry(name).or_default() += by;
+        }
+        for step in &mut stats.steps {
+            step.delayed += count(next());
+        }
+        for (step, _) in lanes() {
+            let length = count(next());
+            let running = match next() {
+                Value::Array(summary) => summary.into_iter().next().map_or(0, count),
+                _ => 0,
+            };
+            let step = &mut stats.steps[step as usize];
+            step.running += running;
+            step.waiting += length.saturating_sub(running);
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Queue, QueueError, claim::millis, keys::GROUP, limits::BATCH_MAX};
+use super::{
+    Queue, QueueError,
+    claim::millis,
+    keys::{GROUP, Keys},
+    limits::BATCH_MAX,
+};
 use crate::job::Step;
 
 /// A consumer that was silent for so long is gone. One that was only paused makes itself known again.
@@ -18,19 +23,25 @@ pub struct Promoted {
 }
 
 impl Queue {
-    /// Moves jobs whose time has come into their streams, at most 500.
+    /// Moves jobs whose time has come into their streams, at most 500 of each shard.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn promote(&self) -> Result<Promoted, QueueError> {
-        let keys = self.keys();
-        let mut call = self.scripts().promote.key(keys.delayed());
-        call.key(&keys.streams()[..]);
-        for step in Step::ALL {
-            call.key(keys.delayed_entries(step));
+        let mut promoted = Promoted { moved: 0, next_in: None };
+        for keys in self.shards() {
+            let mut call = self.scripts().promote.key(keys.delayed());
+            call.key(keys.streams());
+            for step in Step::ALL {
+                call.key(keys.delayed_entries(step));
+            }
+            let (moved, next_ms): (u64, i64) =
+                call.arg(BATCH_MAX).invoke_async(&mut self.connection()).await?;
+            let next_in = u64::try_from(next_ms).ok().map(Duration::from_millis);
+            promoted.moved += moved;
+            promoted.next_in = promoted.next_in.into_iter().chain(next_in).min();
         }
-        let (moved, next_ms): (u64, i64) = call.arg(BATCH_MAX).invoke_async(&mut self.connection()).await?;
-        Ok(Promoted { moved, next_in: u64::try_from(next_ms).ok().map(Duration::from_millis) })
+        Ok(promoted)
     }
 
     /// Forgets consumers that are gone and own nothing. Says how many.
@@ -47,8 +58,8 @@ impl Queue {
     /// When Redis is away or a group is gone.
     pub async fn sweep_silent(&self, silent: Duration) -> Result<u64, QueueError> {
         let mut swept = 0;
-        for step in Step::ALL {
-            let mut call = self.scripts().sweep.key(self.keys().stream(step));
+        for stream in self.shards().iter().flat_map(Keys::streams) {
+            let mut call = self.scripts().sweep.key(stream);
             call.arg(GROUP).arg(millis(silent)).arg(BATCH_MAX);
             swept += call.invoke_async::<u64>(&mut self.connection()).await?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Arrival, Commit, Delivery, End, NewJob, NewPair, Queue, QueueConfig, Reader},
+    queue::{Arrival, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader},
 };
 use secrecy::SecretString;
 
@@ -51,8 +51,21 @@ impl TestQueue {
         arrivals.into_iter().map(job).collect()
     }
 
+    /// Takes over everything of a step whose lease, a short one, has lapsed.
+    pub(crate) async fn reclaim(&self, step: Step, consumer: &str) -> Vec<Delivery> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut reader = self.reader(step, consumer).await;
+        let (mut from, mut all) = (Some(Cursor::default()), Vec::new());
+        while let Some(place) = from {
+            let (next, found) = reader.reclaim(&place, 100).await.unwrap();
+            all.extend(found.into_iter().map(job));
+            from = next;
+        }
+        all
+    }
+
     pub(crate) async fn reader(&self, step: Step, consumer: &str) -> Reader {
-        Reader::connect(&self.queue, step, consumer, Duration::from_secs(5)).await.unwrap()
+        Reader::connect(&self.queue, 0, step, consumer, Duration::from_secs(5)).await.unwrap()
     }
 
     /// Makes one pair ready.
@@ -93,14 +106,18 @@ impl TestQueue {
 }
 
 pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
-    let config =
-        QueueConfig { url, prefix: "test".to_owned(), lease, connect_time_max: Duration::from_secs(30) };
-    Queue::connect(config).await.unwrap()
+    connect_sharded(url, lease, 1).await
+}
+
+pub(crate) async fn connect_sharded(url: SecretString, lease: Duration, shards: u32) -> Queue {
+    let (prefix, connect_time_max) = ("test".to_owned(), Duration::from_secs(30));
+    Queue::connect(QueueConfig { url, prefix, lease, shards, connect_time_max }).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {
     let id = PairId::fresh();
-    NewPair { id, fields: vec![("head".to_owned(), b"{}".to_vec())], first: new_job(&Job::first(id)) }
+    let fields = vec![("head".to_owned(), b"{}".to_vec())];
+    NewPair { id, priority: Priority::Normal, fields, first: new_job(&Job::first(id)) }
 }
 
 pub(crate) fn new_job(job: &Job) -> NewJob {

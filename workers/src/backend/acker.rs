@@ -162,6 +162,10 @@ fn note_commit(claim: &Claim, result: Committed) {
             tracing::info!(job.id = %job, "job had been committed before");
             count(claim, "already_committed");
         }
+        Committed::Ended => {
+            tracing::info!(job.id = %job, "the pair has ended meanwhile; the result is dropped");
+            count(claim, "ended");
+        }
         Committed::Late => {
             tracing::warn!(job.id = %job, "result came too late and is dropped");
             count(claim, "late");

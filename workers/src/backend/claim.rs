@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use mondo_jobs::{job::Step, queue::Delivery};
+use mondo_jobs::{job::Step, pair::PairId, queue::Delivery};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +27,11 @@ pub(super) struct Desk {
     pub(super) lapsed: AtomicBool,
     /// The connection that the fetcher may be blocked on; 0 for none.
     pub(super) reader: AtomicU64,
-    held: Mutex<HashMap<String, Weak<ClaimInner>>>,
+    held: Mutex<Held>,
 }
+
+/// Claims by pair and entry.
+type Held = HashMap<(PairId, String), Weak<ClaimInner>>;
 
 const UNSTARTED: u8 = 0;
 const STARTED: u8 = 1;
@@ -52,10 +55,11 @@ impl Desk {
     /// Takes a delivery in; `None` when it is under way here already.
     pub(super) fn hold(self: &Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Option<Claim> {
         let mut held = self.held();
-        if held.contains_key(&delivery.entry) {
+        // Two streams may have the same entry id; no pair is in both.
+        let key = (delivery.pair, delivery.entry.clone());
+        if held.contains_key(&key) {
             return None;
         }
-        let entry = delivery.entry.clone();
         let claim = Arc::new(ClaimInner {
             delivery,
             desk: Arc::clone(self),
@@ -63,13 +67,8 @@ impl Desk {
             phase: AtomicU8::new(UNSTARTED),
             _permit: permit,
         });
-        held.insert(entry, Arc::downgrade(&claim));
+        held.insert(key, Arc::downgrade(&claim));
         Some(Claim(claim))
-    }
-
-    /// The entries of everything under way.
-    pub(super) fn entries(&self) -> Vec<String> {
-        self.held().keys().cloned().collect()
     }
 
     /// Everything under way.
@@ -79,7 +78,7 @@ impl Desk {
         held.iter().filter_map(Weak::upgrade).map(Claim).collect()
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Weak<ClaimInner>>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,6 +126,6 @@ impl Claim {
 
 impl Drop for ClaimInner {
     fn drop(&mut self) {
-        self.desk.held().remove(&self.delivery.entry);
+        self.desk.held().remove(&(self.delivery.pair, self.delivery.entry.clone()));
     }
 }

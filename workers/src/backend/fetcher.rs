@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
-use mondo_jobs::queue::{Arrival, Queue, QueueError, Reader};
+use mondo_jobs::queue::{Arrival, Cursor, Queue, QueueError, Reader};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::{sleep, timeout},
@@ -37,10 +37,10 @@ pub(super) struct Fetcher {
 /// A connection, and what is still to be looked through before new entries are read.
 struct Source {
     reader: Reader,
-    /// The last of our own pending entries that was looked at; absent once all were.
-    own: Option<String>,
-    /// The cursor among lapsed leases; absent once all were looked at.
-    lapsed: Option<String>,
+    /// Where the look through our own pending entries goes on; absent once all were looked at.
+    own: Option<Cursor>,
+    /// Where the look through lapsed leases goes on; absent once all were looked at.
+    lapsed: Option<Cursor>,
 }
 
 impl Fetcher {
@@ -111,16 +111,16 @@ impl Fetcher {
             None => source.insert(self.connect().await?),
         };
         if self.desk.lapsed.swap(false, Ordering::AcqRel) {
-            source.lapsed.get_or_insert_with(|| "0-0".to_owned());
+            source.lapsed.get_or_insert_default();
         }
         let count = permits.num_permits();
-        let arrivals = if let Some(after) = &source.own {
-            let found = source.reader.own(after, count).await?;
-            source.own = found.last().map(|arrival| arrival.entry().to_owned());
+        let arrivals = if let Some(from) = &source.own {
+            let (next, found) = source.reader.own(from, count).await?;
+            source.own = next;
             found
-        } else if let Some(cursor) = &source.lapsed {
-            let (next, found) = source.reader.reclaim(cursor, count).await?;
-            source.lapsed = Some(next).filter(|next| next != "0-0");
+        } else if let Some(from) = &source.lapsed {
+            let (next, found) = source.reader.reclaim(from, count).await?;
+            source.lapsed = next;
             for arrival in &found {
                 tracing::info!(step = %self.desk.step, entry = arrival.entry(), "lapsed lease is taken over");
             }
@@ -137,9 +137,9 @@ impl Fetcher {
     }
 
     async fn connect(&self) -> Result<Source, QueueError> {
-        let reader = Reader::connect(&self.queue, self.desk.step, &self.desk.consumer, BLOCK).await?;
+        let reader = Reader::connect(&self.queue, 0, self.desk.step, &self.desk.consumer, BLOCK).await?;
         self.desk.reader.store(reader.id(), Ordering::Release);
-        Ok(Source { reader, own: Some("0-0".to_owned()), lapsed: None })
+        Ok(Source { reader, own: Some(Cursor::default()), lapsed: None })
     }
 
     /// Waits for new entries. A stop ends the wait through Redis, so that nothing is claimed by a read that

@@ -5,17 +5,17 @@ use std::{
     time::Duration,
 };
 
-use mondo_jobs::{
-    job::Step,
-    queue::{Queue, QueueError},
-};
+use mondo_jobs::queue::{Delivery, Queue, QueueError};
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{claim::Desk, outage::Outage};
+use super::{
+    claim::{Claim, Desk},
+    outage::Outage,
+};
 
 /// The longest pause between two looks at the delayed jobs; another process may have added one.
 const PROMOTE_PERIOD_MAX: Duration = Duration::from_secs(2);
@@ -41,17 +41,18 @@ impl Keeper {
         while self.goes_on_after(pause).await {
             pause = period;
             for desk in self.desks.iter() {
-                let entries = desk.entries();
-                if entries.is_empty() {
+                let claims = desk.claims();
+                if claims.is_empty() {
                     continue;
                 }
-                let renewed = self.queue.renew(desk.step, &desk.consumer, &entries).await;
+                let held: Vec<&Delivery> = claims.iter().map(Claim::delivery).collect();
+                let renewed = self.queue.renew(&desk.consumer, &held).await;
                 match self.note(renewed) {
                     Some(lost) if lost.is_empty() => {}
                     Some(lost) => {
                         tracing::warn!(step = %desk.step, ?lost, "leases are lost; their runs are cancelled");
-                        for claim in desk.claims() {
-                            if lost.contains(&claim.delivery().entry) {
+                        for claim in &claims {
+                            if lost.contains(&claim.delivery().job) {
                                 claim.lost().cancel();
                             }
                         }
@@ -65,16 +66,16 @@ impl Keeper {
 
     /// Looks for lapsed leases and wakes the fetchers that may take them over.
     pub(super) async fn find_lapsed(self) {
-        let steps: Vec<Step> = self.desks.iter().map(|desk| desk.step).collect();
         let lease = self.queue.lease();
-        let period = (lease / 5).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        let period = (lease / 3).clamp(Duration::from_millis(100), Duration::from_secs(5));
         while self.goes_on_after(period).await {
-            let Some(lapsed) = self.note(self.queue.lapsed(&steps).await) else { continue };
+            let Some(lapsed) = self.note(self.queue.lapsed().await) else { continue };
             // While Redis was away nobody could renew: their owners come first.
             if !self.outage.calm_for(lease / 2) {
                 continue;
             }
-            for (desk, _) in self.desks.iter().zip(lapsed).filter(|(_, lapsed)| *lapsed) {
+            let waits = |desk: &&Arc<Desk>| lapsed.iter().any(|(_, step)| *step == desk.step);
+            for desk in self.desks.iter().filter(waits) {
                 desk.lapsed.store(true, Ordering::Release);
                 let reader = desk.reader.load(Ordering::Acquire);
                 if reader != 0 {

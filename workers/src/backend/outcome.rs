@@ -137,7 +137,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use mondo_jobs::{job::Job, pair::PairId};
+    use mondo_jobs::{job::Job, pair::PairId, queue::Priority};
     use tower::{Service as _, ServiceExt as _, service_fn, timeout::Timeout};
 
     use super::*;
@@ -148,6 +148,7 @@ mod tests {
             job: job.id(),
             pair: job.pair,
             step: job.step,
+            priority: Priority::Normal,
             entry: "1-0".to_owned(),
             envelope: job.envelope(),
             attempts,

@@ -1,7 +1,7 @@
 --[[
   Take over entries whose leases have lapsed.
 
-  KEYS[1] stream of the step   KEYS[2] counters (hash)
+  KEYS[1] stream of the lane   KEYS[2] counters (hash)
   ARGV[1] consumer group       ARGV[4] cursor, 0-0 to begin with
   ARGV[2] consumer name        ARGV[5] how many at most, at most 500
   ARGV[3] lease in milliseconds

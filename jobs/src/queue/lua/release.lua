@@ -2,7 +2,7 @@
   Hand back a delivery that was not run to its end: another worker gets it at once, with nothing counted.
   Only its owner may say so.
 
-  KEYS[1] stream of the step   KEYS[2] counters (hash)
+  KEYS[1] stream of the lane   KEYS[2] counters (hash)
   ARGV[1] consumer group       ARGV[3] stream entry id
   ARGV[2] consumer name        ARGV[4] entry to add again
 

@@ -1,7 +1,7 @@
 --[[
   Forget consumers of a step that are gone and own nothing. To delete one that owns something would lose that.
 
-  KEYS[1] stream of the step
+  KEYS[1] stream of the lane
   ARGV[1] consumer group   ARGV[2] milliseconds after which a silent consumer is gone   ARGV[3] how many at most
 
   Returns   how many were forgotten
