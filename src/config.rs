@@ -5,7 +5,7 @@ use std::{net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use mondo_jobs::{
     env::{Env, EnvError},
     job::Step,
-    queue::{Marks, is_redis_url},
+    queue::{Keep, Marks, Retention, is_redis_url},
     step::Limits,
 };
 use mondo_workers::{llm::LlmConfig, sandbox::SandboxConfig};
@@ -25,6 +25,8 @@ pub struct Config {
     pub prefix: String,
     /// A job whose lease was not renewed for so long may be taken over.
     pub lease: Duration,
+    /// How much of the past is kept.
+    pub retention: Retention,
     /// Where a private Redis and the journal of this process live.
     pub data_dir: PathBuf,
     /// The steps whose jobs this process runs.
@@ -88,6 +90,7 @@ impl Config {
                 prefix,
             ),
             lease: seconds(env, "MONDO_LEASE_SECS", 15, 3..=3600),
+            retention: retention(env),
             data_dir: env.text("MONDO_DATA_DIR").map_or_else(|| PathBuf::from(".mondo"), PathBuf::from),
             steps: env.read(
                 "MONDO_STEPS",
@@ -160,6 +163,21 @@ fn marks(env: &mut Env) -> Marks {
         ));
     }
     Marks { low, high }
+}
+
+fn retention(env: &mut Env) -> Retention {
+    let kept = Retention::default();
+    let mut keep = |name, default| {
+        let accepted = "an age in s, m, h or d and a size in KiB, MiB or GiB, as in `7d,512MiB`";
+        env.read(name, default, accepted, |text| text.parse::<Keep>().ok())
+    };
+    Retention {
+        events: keep("MONDO_KEEP_EVENTS", kept.events),
+        journals: keep("MONDO_KEEP_JOURNALS", kept.journals),
+        finished: keep("MONDO_KEEP_FINISHED", kept.finished),
+        rejected: keep("MONDO_KEEP_REJECTED", kept.rejected),
+        dead: keep("MONDO_KEEP_DEAD", kept.dead),
+    }
 }
 
 fn log(env: &mut Env) -> LogConfig {
@@ -283,6 +301,7 @@ mod tests {
             ("MONDO_READY_LOW", "-1"),
             ("MONDO_FIX_ROUNDS", "21"),
             ("MONDO_LEASE_SECS", "1"),
+            ("MONDO_KEEP_DEAD", "for ever"),
             ("MONDO_LOG", "mondo=loud=quiet"),
             ("MONDO_LOG_FORMAT", "xml"),
             ("MONDO_LISTEN", "everywhere"),

@@ -127,6 +127,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
         prefix: config.prefix.clone(),
         lease: config.lease,
         shards: 1,
+        retention: config.retention,
         connect_time_max: config.redis_wait,
     };
     Ok(Queue::connect(queue).await?)

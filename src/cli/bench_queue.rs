@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig},
+    queue::{Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
 };
 use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
 use redis::{InfoDict, aio::MultiplexedConnection};
@@ -142,6 +142,7 @@ impl Bench {
             prefix: "bench".to_owned(),
             lease: Duration::from_secs(15),
             shards: 1,
+            retention: Retention::default(),
             connect_time_max: Duration::from_secs(30),
         })
         .await?;

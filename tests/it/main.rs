@@ -19,6 +19,7 @@ mod queue_doctor;
 mod queue_lanes;
 mod queue_leases;
 mod queue_moves;
+mod queue_retention;
 mod queue_workers;
 mod ready;
 mod runner;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Priority, Queue, QueueError,
     entry::{Entry, Fields},
-    keys::{JOB_FIELD, Keys},
-    limits::{BATCH_MAX, EVENTS_MAX, FINISHED_KEPT_SECS},
+    keys::{Ended, JOB_FIELD, Keys},
+    limits::{BATCH_MAX, EVENTS_MAX},
 };
 use crate::{
     job::{JobId, Step},
@@ -135,12 +135,13 @@ impl Queue {
         let Some((keys, letter)) = self.letter(job).await? else { return Ok(false) };
         let mut call = self.scripts().discard.key(keys.dead());
         call.key(keys.dead_letters()).key(keys.open()).key(keys.counters()).key(keys.events());
+        call.key(keys.ended(Ended::Rejected)).key(keys.journals());
         if let Some(pair) = letter.pair {
             call.key(keys.record(pair)).key(keys.journal(pair));
         }
         let reason = format!("its job {job} was given up: {}: {}", letter.class, letter.chain.join(": "));
         let pair = letter.pair.map(|pair| pair.to_string()).unwrap_or_default();
-        call.arg(job).arg(pair).arg(reason).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
+        call.arg(job).arg(pair).arg(reason).arg(EVENTS_MAX);
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 

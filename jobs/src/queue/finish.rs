@@ -9,8 +9,8 @@ use super::{
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
-    keys::{GROUP, Keys, delayed_member, number},
-    limits::{EVENTS_MAX, FINISHED_KEPT_SECS, ITEMS_MAX, check_size},
+    keys::{Ended, GROUP, Keys, delayed_member, number},
+    limits::{EVENTS_MAX, ITEMS_MAX, check_size},
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
 
@@ -80,8 +80,8 @@ impl Queue {
         let mut call = self.scripts().commit.key(keys.counters());
         call.key(keys.open()).key(keys.ready()).key(keys.ready_bodies());
         call.key(keys.recent(RecentList::Objects)).key(keys.recent(RecentList::Questions));
-        call.key(keys.events()).key(keys.streams());
-        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
+        call.key(keys.events()).key(keys.journals()).key(keys.ended(Ended::Rejected)).key(keys.streams());
+        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(EVENTS_MAX);
         for (delivery, commit) in commits {
             call.key(keys.record(delivery.pair)).key(keys.journal(delivery.pair));
             add_commit(&mut call, delivery, commit);

@@ -5,8 +5,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 use super::{
     Queue, QueueError,
     claim::millis,
-    keys::Keys,
-    limits::{EVENTS_MAX, FINISHED_KEPT_SECS},
+    keys::{Ended, Keys},
+    limits::EVENTS_MAX,
 };
 use crate::{pair::PairId, ready::Taken};
 
@@ -63,7 +63,8 @@ impl Queue {
         let keys = self.keys(pair);
         let mut call = self.scripts().delivered.key(keys.ready());
         call.key(keys.taken()).key(keys.ready_bodies()).key(keys.counters()).key(keys.record(pair));
-        call.key(keys.events()).arg(pair.to_string()).arg(FINISHED_KEPT_SECS).arg(EVENTS_MAX);
+        call.key(keys.events()).key(keys.ended(Ended::Finished));
+        call.arg(pair.to_string()).arg(EVENTS_MAX);
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 

@@ -15,6 +15,13 @@ pub const DONE_PREFIX: &str = "done:";
 /// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
 pub const STATE_FIELD: &str = "state";
 
+/// How a pair can have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    Finished,
+    Rejected,
+}
+
 /// The keys of one shard.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
@@ -72,6 +79,19 @@ impl Keys {
     /// Hash of the replies that a pair has paid for.
     pub(super) fn journal(&self, pair: PairId) -> String {
         self.key(&format!("pair:{pair}:journal"))
+    }
+
+    /// Sorted set of the ended pairs of a class by the millisecond of their end.
+    pub(super) fn ended(&self, class: Ended) -> String {
+        self.key(match class {
+            Ended::Finished => "ended:finished",
+            Ended::Rejected => "ended:rejected",
+        })
+    }
+
+    /// Sorted set of the ended pairs that still have a journal, by the millisecond of their end.
+    pub(super) fn journals(&self) -> String {
+        self.key("ended:journals")
     }
 
     /// List of finished pairs, the next one first.

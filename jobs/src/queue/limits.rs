@@ -9,8 +9,6 @@ pub(super) const BATCH_MAX: usize = 500;
 pub(super) const ITEMS_MAX: usize = 100;
 /// About how many events are kept: a few megabytes.
 pub(super) const EVENTS_MAX: usize = 10_000;
-/// How long the record and journal of a finished pair are kept.
-pub(super) const FINISHED_KEPT_SECS: u64 = 7 * 24 * 60 * 60;
 
 pub(super) fn check_size(what: &str, bytes: usize) -> Result<(), QueueError> {
     if bytes > BODY_BYTES_MAX {

@@ -17,6 +17,7 @@ mod keys;
 mod lane;
 mod limits;
 mod record;
+mod retention;
 mod scripts;
 mod stats;
 mod tend;
@@ -39,6 +40,7 @@ pub use self::{
     invariants::Violation,
     keys::{DONE_PREFIX, STATE_FIELD},
     lane::Priority,
+    retention::{Forgotten, Keep, Retention},
     stats::{Stats, StepStats},
     tend::Promoted,
 };
@@ -60,6 +62,8 @@ pub struct QueueConfig {
     pub lease: Duration,
     /// Over how many shards the pairs are spread, at least 1. Fixed for as long as the queue holds anything.
     pub shards: u32,
+    /// How much of the past is kept.
+    pub retention: Retention,
     /// How long the first connection is tried for.
     pub connect_time_max: Duration,
 }

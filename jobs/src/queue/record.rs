@@ -28,8 +28,8 @@ impl Queue {
         Ok(self.connection().hget(self.keys(pair).journal(pair), key).await?)
     }
 
-    /// Stores a paid reply before it is used. The first reply under a key stays, until seven days after the pair
-    /// has ended.
+    /// Stores a paid reply before it is used. The first reply under a key stays, until the journal of
+    /// an ended pair is forgotten.
     ///
     /// # Errors
     /// When Redis is away, or the reply has more than 2 MiB.

@@ -4,6 +4,8 @@ use redis::Script;
 
 /// Lets scripts that free memory run on a Redis that is full; without them it could never drain.
 const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
+/// The scripts that end pairs share how that is done.
+const ENDING_PAIRS: [&str; 3] = ["commit", "delivered", "discard"];
 
 macro_rules! scripts {
     ($($name:ident),* $(,)?) => {
@@ -28,10 +30,12 @@ macro_rules! scripts {
 
 scripts!(
     start, claim, own, lapsed, reclaim, renew, commit, delay, promote, bury, release, sweep, replay, discard,
-    take, delivered, put_back,
+    take, delivered, put_back, forget,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.
 fn script(name: &str, code: &str, flags: bool) -> Script {
-    if flags && name != "start" { Script::new(&format!("{ALLOW_OOM}{code}")) } else { Script::new(code) }
+    let head = if flags && name != "start" { ALLOW_OOM } else { "" };
+    let shared = if ENDING_PAIRS.contains(&name) { include_str!("lua/ending.lua") } else { "" };
+    Script::new(&[head, shared, code].concat())
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Arrival, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader},
+    queue::{
+        Arrival, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader,
+        Retention,
+    },
 };
 use secrecy::SecretString;
 
@@ -111,7 +114,8 @@ pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
 
 pub(crate) async fn connect_sharded(url: SecretString, lease: Duration, shards: u32) -> Queue {
     let (prefix, connect_time_max) = ("test".to_owned(), Duration::from_secs(30));
-    Queue::connect(QueueConfig { url, prefix, lease, shards, connect_time_max }).await.unwrap()
+    let retention = Retention::default();
+    Queue::connect(QueueConfig { url, prefix, lease, shards, retention, connect_time_max }).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {

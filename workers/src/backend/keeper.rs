@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use mondo_jobs::queue::{Delivery, Queue, QueueError};
+use mondo_jobs::queue::{Delivery, Forgotten, Queue, QueueError};
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep},
@@ -23,6 +23,8 @@ const PROMOTE_PERIOD_MAX: Duration = Duration::from_secs(2);
 const PROMOTE_PERIOD_MIN: Duration = Duration::from_millis(20);
 /// How often gone consumers are looked for.
 const SWEEP_PERIOD: Duration = Duration::from_mins(5);
+/// How often the past is looked through.
+const FORGET_PERIOD: Duration = Duration::from_mins(1);
 
 #[derive(Clone)]
 pub(super) struct Keeper {
@@ -113,6 +115,19 @@ impl Keeper {
             }
             if let Some(swept @ 1..) = self.note(self.queue.sweep().await) {
                 tracing::info!(consumers = swept, "consumers that were gone are forgotten");
+            }
+        }
+    }
+
+    /// Forgets what is no longer kept.
+    pub(super) async fn forget(self) {
+        while self.goes_on_after(FORGET_PERIOD).await {
+            let Some(gone) = self.note(self.queue.forget().await) else { continue };
+            if gone.dead > 0 {
+                tracing::warn!(letters = gone.dead, "dead letters are given up: too old, or too many");
+            }
+            if gone != Forgotten::default() {
+                tracing::info!(?gone, "what is no longer kept is forgotten");
             }
         }
     }

@@ -172,6 +172,7 @@ impl Tasks {
         self.keeper.spawn(keeper.clone().renew());
         self.keeper.spawn(keeper.clone().find_lapsed());
         self.keeper.spawn(keeper.clone().promote());
+        self.keeper.spawn(keeper.clone().forget());
         self.keeper.spawn(keeper.sweep());
         let (queue, outage, give_up) = (queue.clone(), Arc::clone(outage), self.give_up.clone());
         self.acker.spawn(Acker { queue, outage, delayed, give_up }.run(ended));

@@ -1,0 +1,30 @@
+--[[
+  No move by itself: put in front of the scripts that end pairs.
+
+  Returns   nothing
+]]
+
+-- Now, in milliseconds since the Unix epoch.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- From now on the journal of an ended pair is kept only for as long as its class is.
+local function keep_journal(journals, counters, record, journal, pair)
+  local bytes = redis.call('MEMORY', 'USAGE', journal, 'SAMPLES', 0)
+  if not bytes then return end
+  redis.call('ZADD', journals, now_ms(), pair)
+  redis.call('HSET', record, 'journal_bytes', bytes)
+  redis.call('HINCRBY', counters, 'journals_bytes', bytes)
+end
+
+-- A pair is over and will not be handed out: its place is free.
+local function reject(rejected, counters, record, pair, reason)
+  local bytes = tonumber(redis.call('HGET', record, 'bytes') or 0)
+  redis.call('HSET', record, 'state', 'rejected', 'reason', reason)
+  redis.call('ZADD', rejected, now_ms(), pair)
+  redis.call('HINCRBY', counters, 'held_bytes', 0 - bytes)
+  redis.call('HINCRBY', counters, 'rejected_bytes', bytes)
+  redis.call('HINCRBY', counters, 'rejected', 1)
+end
