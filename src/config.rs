@@ -5,7 +5,7 @@ use std::{net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use mondo_jobs::{
     env::{Env, EnvError},
     job::Step,
-    queue::{Keep, Marks, Retention, is_redis_url},
+    queue::{Bounds, Keep, Marks, Retention, is_redis_url},
     step::Limits,
 };
 use mondo_workers::{llm::LlmConfig, sandbox::SandboxConfig};
@@ -37,6 +37,8 @@ pub struct Config {
     pub grace: Duration,
     /// Between which marks *ready + under way* is kept.
     pub marks: Marks,
+    /// How much admission lets in.
+    pub bounds: Bounds,
     /// Bounds of the repair loop.
     pub limits: Limits,
     /// A file of personas instead of the built-in ones.
@@ -101,6 +103,7 @@ impl Config {
             concurrency: usize_of(env.number("MONDO_CONCURRENCY", 8, 1..=256)),
             grace: seconds(env, "MONDO_GRACE_SECS", 20, 0..=3600),
             marks: marks(env),
+            bounds: bounds(env),
             limits: Limits {
                 fix_rounds_max: u32::try_from(env.number("MONDO_FIX_ROUNDS", 3, 0..=20)).unwrap_or(3),
             },
@@ -177,6 +180,14 @@ fn retention(env: &mut Env) -> Retention {
         finished: keep("MONDO_KEEP_FINISHED", kept.finished),
         rejected: keep("MONDO_KEEP_REJECTED", kept.rejected),
         dead: keep("MONDO_KEEP_DEAD", kept.dead),
+    }
+}
+
+fn bounds(env: &mut Env) -> Bounds {
+    let default = Bounds::default();
+    Bounds {
+        pairs: env.number("MONDO_DEPTH_MAX", default.pairs, 1..=100_000_000),
+        bytes: env.number("MONDO_BYTES_MAX", default.bytes, 1 << 20..=1 << 50),
     }
 }
 
@@ -299,6 +310,8 @@ mod tests {
             ("MONDO_STEPS", "objects,judge"),
             ("MONDO_PREFIX", "a b"),
             ("MONDO_READY_LOW", "-1"),
+            ("MONDO_DEPTH_MAX", "0"),
+            ("MONDO_BYTES_MAX", "1000"),
             ("MONDO_FIX_ROUNDS", "21"),
             ("MONDO_LEASE_SECS", "1"),
             ("MONDO_KEEP_DEAD", "for ever"),

@@ -8,7 +8,7 @@ use mondo_jobs::{
     clock::now_ms,
     job::Step,
     ports::Sandbox,
-    queue::{Marks, NewPair, Queue, QueueConfig},
+    queue::{Admission, Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
 };
@@ -128,6 +128,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
         lease: config.lease,
         shards: 1,
         retention: config.retention,
+        bounds: config.bounds,
         connect_time_max: config.redis_wait,
     };
     Ok(Queue::connect(queue).await?)
@@ -231,10 +232,16 @@ async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(REFILL_PERIOD)).await.is_some() {
         let wanted = usize::try_from(marks.high).unwrap_or(usize::MAX).min(100);
         match refill(&queue, marks, wanted).await {
-            Ok(0) => reported = false,
-            Ok(started) => {
-                reported = false;
-                tracing::info!(started, "pairs started");
+            Ok(admissions) => {
+                let started = admissions.iter().filter(|one| **one == Admission::Accepted).count();
+                if started > 0 {
+                    tracing::info!(started, "pairs started");
+                }
+                let full = admissions.into_iter().find_map(Admission::full);
+                if let Some(bound) = full.filter(|_| !reported) {
+                    tracing::warn!(%bound, "the queue is full; no pair is started until there is room");
+                }
+                reported = full.is_some();
             }
             Err(error) if !reported => {
                 reported = true;
@@ -245,7 +252,7 @@ async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
     }
 }
 
-async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<u64> {
+async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<Vec<Admission>> {
     let pairs: Result<Vec<NewPair>, _> =
         (0..wanted).map(|_| record::new_pair(rand::random(), now_ms())).collect();
     Ok(queue.refill(marks, &pairs?).await?)

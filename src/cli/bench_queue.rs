@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
+    queue::{Bounds, Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
 };
 use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
 use redis::{InfoDict, aio::MultiplexedConnection};
@@ -143,6 +143,7 @@ impl Bench {
             lease: Duration::from_secs(15),
             shards: 1,
             retention: Retention::default(),
+            bounds: Bounds::default(),
             connect_time_max: Duration::from_secs(30),
         })
         .await?;

@@ -3,6 +3,7 @@
 mod architecture;
 mod check;
 mod cli;
+mod cli_flow;
 mod cli_make;
 mod cli_operator;
 mod crash;
@@ -16,6 +17,7 @@ mod pipeline_offline;
 mod pipeline_openai;
 mod private_redis;
 mod queue_doctor;
+mod queue_flow;
 mod queue_lanes;
 mod queue_leases;
 mod queue_moves;

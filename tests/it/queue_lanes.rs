@@ -115,7 +115,7 @@ async fn marks_are_kept_over_all_shards() {
     let mut started = 0;
     for _ in 0..5 {
         let pairs: Vec<NewPair> = std::iter::repeat_with(new_pair).take(100).collect();
-        started += queue.refill(marks, &pairs).await.unwrap();
+        started += queue.refill(marks, &pairs).await.unwrap().len();
     }
     assert_eq!((started, queue.stats().await.unwrap().open), (11, 11));
 }

@@ -6,8 +6,8 @@ use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
     queue::{
-        Arrival, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader,
-        Retention,
+        Arrival, Bounds, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig,
+        Reader, Retention,
     },
 };
 use secrecy::SecretString;
@@ -113,9 +113,19 @@ pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
 }
 
 pub(crate) async fn connect_sharded(url: SecretString, lease: Duration, shards: u32) -> Queue {
+    connect_bounded(url, lease, shards, Bounds::default()).await
+}
+
+pub(crate) async fn connect_bounded(
+    url: SecretString,
+    lease: Duration,
+    shards: u32,
+    bounds: Bounds,
+) -> Queue {
     let (prefix, connect_time_max) = ("test".to_owned(), Duration::from_secs(30));
     let retention = Retention::default();
-    Queue::connect(QueueConfig { url, prefix, lease, shards, retention, connect_time_max }).await.unwrap()
+    let config = QueueConfig { url, prefix, lease, shards, retention, bounds, connect_time_max };
+    Queue::connect(config).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {
