@@ -35,6 +35,8 @@ pub struct Config {
     pub concurrency: usize,
     /// How long running jobs may go on after a stop was asked for.
     pub grace: Duration,
+    /// After how long without a successful look at the queue the workers end.
+    pub progress_max: Duration,
     /// Between which marks *ready + under way* is kept.
     pub marks: Marks,
     /// How much admission lets in.
@@ -91,7 +93,7 @@ impl Config {
                 "1 to 32 letters, digits, `-` and `_`",
                 prefix,
             ),
-            lease: seconds(env, "MONDO_LEASE_SECS", 15, 3..=3600),
+            lease: seconds(env, "MONDO_LEASE_SECS", 12, 3..=3600),
             retention: retention(env),
             data_dir: env.text("MONDO_DATA_DIR").map_or_else(|| PathBuf::from(".mondo"), PathBuf::from),
             steps: env.read(
@@ -102,6 +104,7 @@ impl Config {
             ),
             concurrency: usize_of(env.number("MONDO_CONCURRENCY", 8, 1..=256)),
             grace: seconds(env, "MONDO_GRACE_SECS", 20, 0..=3600),
+            progress_max: seconds(env, "MONDO_STUCK_SECS", 300, 30..=86_400),
             marks: marks(env),
             bounds: bounds(env),
             limits: Limits {

@@ -174,6 +174,7 @@ impl Workers {
         let options = WorkerOptions {
             steps: config.steps.iter().map(|step| (*step, config.slots(*step))).collect(),
             grace: config.grace,
+            progress_max: config.progress_max,
             pulse: pulse.clone(),
         };
 
@@ -189,10 +190,10 @@ impl Workers {
         Ok(Self { pool, pulse, stop, tasks, running })
     }
 
-    /// How long ago a stream was last polled with success, for readiness.
+    /// How long ago a stream was last polled with success, for readiness; absent before every one was.
     pub fn poll_age(&self) -> PollAge {
         let pulse = self.pulse.clone();
-        Arc::new(move || pulse.last_poll_age().unwrap_or_default())
+        Arc::new(move || pulse.last_poll_age())
     }
 
     /// Waits until the workers end by themselves, which they only do when something is broken.
@@ -231,8 +232,9 @@ async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
     let mut reported = false;
     while stop.run_until_cancelled(tokio::time::sleep(REFILL_PERIOD)).await.is_some() {
         let wanted = usize::try_from(marks.high).unwrap_or(usize::MAX).min(100);
-        match refill(&queue, marks, wanted).await {
-            Ok(admissions) => {
+        // A stop does not wait for a Redis that is away; starting pairs is one transaction.
+        match stop.run_until_cancelled(refill(&queue, marks, wanted)).await {
+            Some(Ok(admissions)) => {
                 let started = admissions.iter().filter(|one| **one == Admission::Accepted).count();
                 if started > 0 {
                     tracing::info!(started, "pairs started");
@@ -243,11 +245,11 @@ async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
                 }
                 reported = full.is_some();
             }
-            Err(error) if !reported => {
+            Some(Err(error)) if !reported => {
                 reported = true;
                 tracing::warn!(%error, "cannot refill; trying again every second");
             }
-            Err(_) => {}
+            Some(Err(_)) | None => {}
         }
     }
 }

@@ -140,7 +140,7 @@ impl Bench {
         let queue = Queue::connect(QueueConfig {
             url,
             prefix: "bench".to_owned(),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(12),
             shards: 1,
             retention: Retention::default(),
             bounds: Bounds::default(),
@@ -299,6 +299,7 @@ impl Workers {
         let options = WorkerOptions {
             steps: Step::ALL.map(|step| (step, SLOTS)).to_vec(),
             grace: Duration::from_secs(5),
+            progress_max: Duration::from_mins(5),
             pulse: Pulse::default(),
         };
         let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());

@@ -22,6 +22,7 @@ mod queue_lanes;
 mod queue_leases;
 mod queue_moves;
 mod queue_retention;
+mod queue_suspects;
 mod queue_workers;
 mod ready;
 mod runner;

@@ -82,6 +82,7 @@ async fn pairs_are_made_whatever_the_server_does() {
     };
     let options = WorkerOptions {
         steps: Step::ALL.into_iter().map(|step| (step, slots)).collect(),
+        progress_max: Duration::from_mins(5),
         grace: Duration::from_secs(5),
         pulse: Pulse::default(),
     };

@@ -32,7 +32,7 @@ use secrecy::SecretString;
 
 pub use self::{
     admission::{Admission, Bound},
-    claim::{Cursor, Reader},
+    claim::{Cursor, Lapses, Leases, Reader},
     connection::is_redis_url,
     dead::{DeadFilter, DeadLetter},
     entry::{Arrival, Undecodable},

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mondo_jobs::{
-    job::{Job, Step},
+    job::{Job, JobId, Step},
     pair::PairId,
     queue::{
-        Arrival, Bounds, Commit, Cursor, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig,
+        Arrival, Bounds, Commit, Delivery, End, Leases, NewJob, NewPair, Priority, Queue, QueueConfig,
         Reader, Retention,
     },
 };
@@ -57,14 +57,8 @@ impl TestQueue {
     /// Takes over everything of a step whose lease, a short one, has lapsed.
     pub(crate) async fn reclaim(&self, step: Step, consumer: &str) -> Vec<Delivery> {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let mut reader = self.reader(step, consumer).await;
-        let (mut from, mut all) = (Some(Cursor::default()), Vec::new());
-        while let Some(place) = from {
-            let (next, found) = reader.reclaim(&place, 100).await.unwrap();
-            all.extend(found.into_iter().map(job));
-            from = next;
-        }
-        all
+        let arrivals = self.queue.reclaim(0, step, consumer, 100).await.unwrap();
+        arrivals.into_iter().map(job).collect()
     }
 
     pub(crate) async fn reader(&self, step: Step, consumer: &str) -> Reader {
@@ -126,6 +120,12 @@ pub(crate) async fn connect_bounded(
     let retention = Retention::default();
     let config = QueueConfig { url, prefix, lease, shards, retention, bounds, connect_time_max };
     Queue::connect(config).await.unwrap()
+}
+
+/// Renews leases; gives the jobs whose lease is lost.
+pub(crate) async fn renew(queue: &Queue, consumer: &str, held: &[&Delivery]) -> Vec<JobId> {
+    let mut leases = Leases::connect(queue, Duration::from_secs(10)).await.unwrap();
+    leases.renew(consumer, held).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {
