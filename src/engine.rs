@@ -14,7 +14,7 @@ use mondo_jobs::{
 };
 use mondo_workers::{
     backend::{self, Pulse, WorkerOptions},
-    llm,
+    llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
     sandbox::{self, BrowserPool, NoSandbox},
 };
@@ -26,6 +26,9 @@ use crate::{config::Config, http::PollAge, private_redis::PrivateRedis};
 
 /// How often *ready + under way* is looked at.
 const REFILL_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long the last paid replies may take to be filed when the workers end.
+const FILE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How often a private Redis is looked after.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
@@ -138,6 +141,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
 pub struct Workers {
     /// Absent where no job of `execute` is run: such a worker needs no browser.
     pool: Option<Arc<BrowserPool>>,
+    journal: Journal,
     pulse: Pulse,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -149,7 +153,8 @@ impl Workers {
     /// keeps the ready list filled.
     ///
     /// # Errors
-    /// When there is no sandbox, the responder is set up wrongly, or the file of personas cannot be read.
+    /// When there is no sandbox, the responder is set up wrongly, the file of personas cannot be read, or the
+    /// spool cannot be written.
     pub async fn start(config: &Config, queue: &Queue, marks: Option<Marks>) -> anyhow::Result<Self> {
         let personas = match &config.personas {
             None => Personas::embedded(),
@@ -157,6 +162,7 @@ impl Workers {
         };
         tracing::info!("{}", config.llm.start_line());
         let responder = llm::build(&config.llm)?;
+        let journal = journal(config, queue).await?;
         let pool = if config.steps.contains(&Step::Execute) {
             Some(sandbox::open(config.sandbox.clone()).await?)
         } else {
@@ -164,6 +170,7 @@ impl Workers {
         };
         let handler = Arc::new(Runner {
             queue: queue.clone(),
+            journal: journal.clone(),
             llm: responder,
             responder: config.llm.name().into(),
             sandbox: port(pool.as_ref()),
@@ -183,11 +190,12 @@ impl Workers {
         let running = tasks.spawn(async move {
             backend::run_workers(worker_queue, options, handler, told).await.context("workers ended")
         });
+        tasks.spawn(journal.clone().run(stop.clone()));
         if let Some(marks) = marks {
             tasks.spawn(keep_filled(queue.clone(), marks, stop.clone()));
         }
         tasks.close();
-        Ok(Self { pool, pulse, stop, tasks, running })
+        Ok(Self { pool, journal, pulse, stop, tasks, running })
     }
 
     /// How long ago a stream was last polled with success, for readiness; absent before every one was.
@@ -211,14 +219,28 @@ impl Workers {
         }
     }
 
-    /// Lets running jobs finish within the grace time, hands back the others, and closes the sandbox.
+    /// Lets running jobs finish within the grace time, hands back the others, files the last paid replies, and
+    /// closes the sandbox.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        self.journal.close(FILE_TIME_MAX).await;
         if let Some(pool) = self.pool {
             pool.close().await;
         }
     }
+}
+
+/// The journal, with a spool where a step asks an LLM. What an earlier process had spooled is offered before any
+/// job is run.
+async fn journal(config: &Config, queue: &Queue) -> anyhow::Result<Journal> {
+    let pays = config.steps.iter().any(|step| *step != Step::Execute);
+    let spool = if pays { Some(Spool::open(config.spool.clone()).await?) } else { None };
+    let journal = Journal::new(queue.clone(), spool);
+    if let Err(error) = journal.offer().await {
+        tracing::warn!(%error, "redis does not take what is spooled; it is used from the spool");
+    }
+    Ok(journal)
 }
 
 fn port(pool: Option<&Arc<BrowserPool>>) -> Arc<dyn Sandbox> {

@@ -74,6 +74,7 @@ pub(super) async fn run(args: MakeArgs, mut config: Config) -> anyhow::Result<Ex
     // Nobody else works on this Redis, so a setting for one of many workers must not leave steps undone.
     config.steps = Step::ALL.to_vec();
     let dir = config.data_dir.join("make");
+    config = config.with_private_redis_in(&dir);
     let run = Run::of(&args)?;
     let resumed = run.is_cut_off_in(&dir)?;
     let redis = Redis::private(&dir).await?;

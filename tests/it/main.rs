@@ -13,6 +13,7 @@ mod http_take;
 mod llm_journal;
 mod llm_refusal;
 mod llm_reply;
+mod llm_spool;
 mod pipeline_offline;
 mod pipeline_openai;
 mod private_redis;

@@ -391,7 +391,7 @@ async fn an_undecodable_entry_is_set_aside_with_its_bytes_and_can_be_replayed() 
 #[tokio::test]
 async fn the_first_journal_entry_under_a_key_stays() {
     let test = TestQueue::start().await;
-    let pair = new_pair().id;
+    let pair = test.pairs(1).await.remove(0).id;
     assert_eq!(test.queue.journal_get(pair, "key").await.unwrap(), None);
     test.queue.journal_put(pair, "key", b"first").await.unwrap();
     test.queue.journal_put(pair, "key", b"second").await.unwrap();

@@ -22,7 +22,7 @@ use mondo_jobs::{
 
 use crate::{
     backend::{Failure, Handler, NEWER},
-    llm::journal::{Journaled, Tally},
+    llm::journal::{Journal, Journaled, Tally},
 };
 
 /// How long a job of a newer release waits before it is offered again, perhaps to a worker that can read it.
@@ -31,8 +31,10 @@ const NEWER_PERIOD: Duration = Duration::from_secs(5);
 /// What every job of a process shares.
 #[derive(Clone)]
 pub struct Runner {
-    /// Where drafts are read and replies are journaled.
+    /// Where drafts are read.
     pub queue: Queue,
+    /// Where replies are filed.
+    pub journal: Journal,
     /// Answers requests.
     pub llm: Arc<dyn Llm>,
     /// Provider and model: the journal keeps replies of others apart.
@@ -107,7 +109,8 @@ impl Runner {
         let job = Job::from_envelope(delivery.pair, &delivery.envelope).inspect_err(tell_newer)?;
         let stored = self.queue.record(job.pair).await?;
         let draft = record::decode(job.pair, stored.clone())?;
-        let llm = Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.queue.clone(), &job));
+        let llm =
+            Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.journal.clone(), &job));
         let ctx = StepContext {
             llm: Arc::clone(&llm) as Arc<dyn Llm>,
             sandbox: Arc::clone(&self.sandbox),

@@ -30,7 +30,7 @@ macro_rules! scripts {
 
 scripts!(
     start, claim, own, begin, lapses, reclaim, renew, commit, delay, promote, bury, release, sweep, replay,
-    discard, take, delivered, put_back, forget,
+    discard, take, delivered, put_back, forget, journal,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.
