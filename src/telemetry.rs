@@ -2,22 +2,25 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt, layer::SubscriberExt as _, registry::Registry, util::SubscriberInitExt as _,
+};
 
 use crate::config::LogConfig;
 
 /// Starts logging. Where a command says itself what happens, only warnings and errors are logged beside it,
-/// unless `MONDO_LOG` asks for more.
-pub fn start(config: &LogConfig, says_itself: bool) {
+/// unless `MONDO_LOG` asks for more. `notes` gets every event, whatever is logged.
+pub fn start(config: &LogConfig, says_itself: bool, notes: impl Layer<Registry> + Send + Sync) {
     let filter = match &config.filter {
         Some(filter) => filter,
         None if says_itself => "warn",
         None => "info",
     };
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr);
     // Colours are for people: in a file they are noise. At a terminal the library heeds NO_COLOR.
-    let builder = if std::io::stderr().is_terminal() { builder } else { builder.with_ansi(false) };
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = if std::io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };
+    let lines = if config.json { lines.json().boxed() } else { lines.with_target(false).boxed() };
+    let log = tracing_subscriber::registry().with(notes).with(lines.with_filter(EnvFilter::new(filter)));
     // A second call (several commands in one test process) keeps the first subscriber.
-    let _ = if config.json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    let _ = log.try_init();
 }

@@ -10,6 +10,7 @@ pub mod body;
 pub mod bundle;
 pub mod clock;
 pub mod disposition;
+pub mod edit;
 pub mod env;
 pub mod finding;
 mod html;

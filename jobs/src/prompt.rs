@@ -45,17 +45,16 @@ pub(crate) fn messages(purpose: Purpose, values: &impl Serialize) -> Result<Vec<
     ])
 }
 
-/// What a model is told when its reply cannot be used; `times` counts how often it has been told, from 1.
+/// What a model is told when its reply cannot be used.
 ///
 /// # Errors
 /// When the template cannot be rendered.
-pub(crate) fn again(reason: &str, times: usize) -> Result<Message, StepError> {
+pub(crate) fn again(reason: &str) -> Result<Message, StepError> {
     #[derive(Serialize)]
     struct Values<'a> {
         reason: &'a str,
-        times: usize,
     }
-    Ok(Message { role: Role::User, content: render(AGAIN, &Values { reason, times })? })
+    Ok(Message { role: Role::User, content: render(AGAIN, &Values { reason })? })
 }
 
 fn render(name: &'static str, values: &impl Serialize) -> Result<String, StepError> {
@@ -131,7 +130,6 @@ mod tests {
             let messages = messages(purpose, &values).unwrap();
             insta::assert_snapshot!(format!("{purpose:?}"), messages[1].content);
         }
-        insta::assert_snapshot!("again", again("it is not JSON", 1).unwrap().content);
-        insta::assert_snapshot!("again_2", again("it is not JSON", 2).unwrap().content);
+        insta::assert_snapshot!("again", again("it is not JSON").unwrap().content);
     }
 }

@@ -103,16 +103,9 @@ impl RecordError {
 /// # Errors
 /// When the record cannot be encoded; see [`RecordError`].
 pub fn new_pair(seed: u64, now_ms: u64) -> Result<NewPair, RecordError> {
-    pair_of(PairId::fresh(), Priority::default(), seed, now_ms)
-}
-
-/// As [`new_pair`], under an id that somebody can name again.
-///
-/// # Errors
-/// When the record cannot be encoded; see [`RecordError`].
-pub fn pair_of(id: PairId, priority: Priority, seed: u64, now_ms: u64) -> Result<NewPair, RecordError> {
+    let id = PairId::fresh();
     let head = head_field(&Head::new(Kind::Web, seed, now_ms))?;
-    Ok(NewPair { id, priority, fields: vec![head], first: new_job(&Job::first(id)) })
+    Ok(NewPair { id, priority: Priority::default(), fields: vec![head], first: new_job(&Job::first(id)) })
 }
 
 /// A job as the queue takes it.
@@ -203,7 +196,8 @@ pub fn decode(id: PairId, mut fields: Fields) -> Result<Draft, RecordError> {
     Ok(Draft { id, head, candidates, history })
 }
 
-const HEAD: &str = "head";
+/// The name of the field that keeps the head.
+pub const HEAD: &str = "head";
 const CANDIDATE: &str = "candidate:";
 const PAGE: &str = "page:";
 const BEST: &str = "best:";

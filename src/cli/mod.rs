@@ -9,7 +9,6 @@ mod check;
 mod dead;
 mod doctor;
 mod make;
-mod order;
 mod output;
 mod progress;
 mod show;
@@ -21,6 +20,7 @@ use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use mondo_jobs::env::Env;
+use mondo_workers::notes;
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, telemetry};
@@ -61,8 +61,6 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Run pages in the sandbox and print what is wrong with them
     Check(check::CheckArgs),
-    /// Order pairs on top of what is kept in stock
-    Order(order::OrderArgs),
     /// Show what is where
     Stats(stats::StatsArgs),
     /// Look at dead letters and put them back
@@ -83,7 +81,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(COULD_NOT);
         }
     };
-    telemetry::start(&config.log, cli.command.says_itself());
+    telemetry::start(&config.log, cli.command.says_itself(), notes::layer());
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -107,7 +105,6 @@ impl Command {
             Self::Api | Self::Worker(_) => false,
             Self::Make(_)
             | Self::Check(_)
-            | Self::Order(_)
             | Self::Stats(_)
             | Self::Dead(_)
             | Self::Doctor(_)
@@ -122,7 +119,6 @@ impl Command {
             Self::Api => api::run(config).await,
             Self::Worker(args) => worker::run(args, config).await,
             Self::Check(args) => check::run(args, config.sandbox).await,
-            Self::Order(args) => order::run(args, &config).await,
             Self::Stats(args) => stats::run(args, &config).await,
             Self::Dead(args) => dead::run(args, &config).await,
             Self::Doctor(args) => doctor::run(args, &config).await,

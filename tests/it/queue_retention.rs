@@ -9,7 +9,7 @@ use mondo_jobs::{
 };
 use redis::AsyncCommands as _;
 
-use crate::support::queue::TestQueue;
+use crate::support::queue::{TestQueue, death};
 
 const FOR_EVER: Keep = Keep { age: Duration::from_hours(24), bytes: u64::MAX };
 const NOT_AT_ALL: Keep = Keep { age: Duration::ZERO, bytes: u64::MAX };
@@ -132,5 +132,5 @@ async fn keys_of(test: &TestQueue, pair: PairId) -> (bool, bool) {
 }
 
 async fn bury(test: &TestQueue, delivery: &Delivery) {
-    assert!(test.queue.bury(delivery, "one", 1, "test", &["broken".to_owned()]).await.unwrap());
+    assert!(test.queue.bury(delivery, "one", &death(1, "test", &["broken"])).await.unwrap());
 }

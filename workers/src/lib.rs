@@ -4,5 +4,6 @@
 
 pub mod backend;
 pub mod llm;
+pub mod notes;
 pub mod runner;
 pub mod sandbox;

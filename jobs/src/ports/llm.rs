@@ -81,8 +81,7 @@ pub struct Schema {
 pub struct Reply {
     /// The text, at most [`REPLY_BYTES_MAX`] bytes.
     pub text: String,
-    /// Whether the model stopped by itself; `false` when it ran into the limit of tokens or bytes, or a filter
-    /// ended it.
+    /// Whether the model stopped by itself; `false` when it ran into the token limit.
     pub complete: bool,
     /// The model that answered, as its provider names it.
     pub model: String,
@@ -146,7 +145,7 @@ pub enum LlmError {
         /// What happened.
         message: String,
     },
-    /// What came is larger than any reply may be.
+    /// The reply was cut off by the provider or is larger than allowed.
     #[error("reply of `{responder}` is over {limit} bytes")]
     TooLarge {
         /// Provider and model.
@@ -160,16 +159,6 @@ pub enum LlmError {
         /// What the store said.
         message: String,
     },
-    /// What is stored in the place of the journal, or of the reply in it, cannot be read as what it should be,
-    /// and asking anyway might pay twice.
-    #[error(
-        "the journal of paid replies cannot be used: {message}; remove that key or field from Redis to pay for \
-         the reply again"
-    )]
-    JournalUnusable {
-        /// What was found.
-        message: String,
-    },
 }
 
 impl LlmError {
@@ -178,10 +167,9 @@ impl LlmError {
         match self {
             Self::RateLimited { retry_after, .. } => Disposition::Wait { after: *retry_after },
             Self::Unauthorized { .. } => Disposition::Halt,
-            // Asked the same, a server does the same, and what is too large is paid for each time.
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::JournalUnusable { .. } => Disposition::Bury,
+            Self::Refused { .. } => Disposition::Bury,
             Self::Journal { .. } => Disposition::Wait { after: None },
-            Self::Unavailable { .. } => Disposition::Retry,
+            Self::Unavailable { .. } | Self::TooLarge { .. } => Disposition::Retry,
         }
     }
 
@@ -194,7 +182,6 @@ impl LlmError {
             Self::Unavailable { .. } => "unavailable",
             Self::TooLarge { .. } => "reply_too_large",
             Self::Journal { .. } => "journal",
-            Self::JournalUnusable { .. } => "journal_unusable",
         }
     }
 }

@@ -7,7 +7,7 @@ use redis::{AsyncCommands as _, RedisError};
 use tokio::time::sleep;
 
 use super::{
-    DeadLetter, Priority, Queue, QueueError,
+    DeadFilter, Priority, Queue, QueueError,
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Fields},
@@ -139,14 +139,16 @@ impl Queue {
     }
 
     async fn add_dead(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
-        let letters = self.dead(&super::DeadFilter::default(), usize::MAX).await?;
-        snapshot.jobs.extend(letters.into_iter().map(|letter: DeadLetter| Sighting {
-            job: letter.job,
-            pair: letter.pair.map(|pair| pair.to_string()),
-            step: letter.step,
-            place: Place::Dead,
-            attempts: letter.attempts,
-        }));
+        let mut pages = self.dead_pages(DeadFilter::default());
+        while let Some(page) = pages.next().await? {
+            snapshot.jobs.extend(page.letters.into_iter().map(|letter| Sighting {
+                job: letter.job,
+                pair: letter.pair.map(|pair| pair.to_string()),
+                step: letter.step,
+                place: Place::Dead,
+                attempts: letter.attempts,
+            }));
+        }
         Ok(())
     }
 

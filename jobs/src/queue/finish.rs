@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::ScriptInvocation;
 
 use super::{
-    Commit, DeadLetter, Delivery, End, Priority, Queue, QueueError,
+    Commit, DeadLetter, Death, Delivery, End, Queue, QueueError,
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
@@ -16,8 +16,6 @@ use crate::ports::{RecentList, memory::RECENT_MAX};
 
 /// The most deliveries that one call commits.
 pub const COMMITS_MAX: usize = 100;
-/// The longest error chain that a dead letter keeps, in bytes for each error.
-const CHAIN_BYTES_MAX: usize = 8 * 1024;
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,31 +138,12 @@ impl Queue {
         self.owned(&call).await
     }
 
-    /// Makes the job a dead letter of this class with this error chain, outermost first. `attempts` counts the
-    /// run that ends here if it ended with an error. `false` when the lease is lost.
+    /// Makes the job a dead letter. `false` when the lease is lost.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn bury(
-        &self,
-        delivery: &Delivery,
-        consumer: &str,
-        attempts: u32,
-        class: &str,
-        chain: &[String],
-    ) -> Result<bool, QueueError> {
-        let letter = DeadLetter {
-            job: delivery.job.as_str().to_owned(),
-            pair: Some(delivery.pair),
-            step: delivery.step,
-            priority: delivery.priority,
-            envelope: delivery.envelope.clone(),
-            attempts,
-            crashes: delivery.crashes,
-            class: class.to_owned(),
-            chain: chain.iter().map(|error| cut(error)).collect(),
-            at_ms: 0,
-        };
+    pub async fn bury(&self, delivery: &Delivery, consumer: &str, death: &Death) -> Result<bool, QueueError> {
+        let letter = DeadLetter::of_job(delivery, death);
         self.bury_letter(self.keys(delivery.pair), &delivery.entry, consumer, &letter, "buried").await
     }
 
@@ -173,23 +152,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn set_aside(&self, entry: &Undecodable, consumer: &str) -> Result<bool, QueueError> {
-        let Undecodable { shard, step, priority, entry, fields, reason } = entry;
-        let letter = DeadLetter {
-            job: match priority {
-                Priority::Normal => format!("{step}@{entry}"),
-                Priority::High => format!("{step}:{}@{entry}", priority.name()),
-            },
-            pair: None,
-            step: *step,
-            priority: *priority,
-            envelope: super::dead::to_hex(fields),
-            attempts: 0,
-            crashes: 0,
-            class: super::dead::UNDECODABLE.to_owned(),
-            chain: vec![format!("undecodable entry: {reason}")],
-            at_ms: 0,
-        };
-        self.bury_letter(self.shard(*shard), entry, consumer, &letter, "set_aside").await
+        let letter = DeadLetter::of_entry(entry);
+        self.bury_letter(self.shard(entry.shard), &entry.entry, consumer, &letter, "set_aside").await
     }
 
     async fn bury_letter(
@@ -279,8 +243,4 @@ fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Com
     for (name, by) in &commit.counters {
         call.arg(name).arg(by);
     }
-}
-
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(CHAIN_BYTES_MAX)].to_owned()
 }

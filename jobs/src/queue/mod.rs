@@ -31,10 +31,9 @@ use redis::{Client, aio::ConnectionManager};
 use secrecy::SecretString;
 
 pub use self::{
-    admission::{Admission, Bound},
-    claim::{Cursor, Lapses, Leases, Reader},
+    claim::{Cursor, Reader},
     connection::is_redis_url,
-    dead::{DeadFilter, DeadLetter},
+    dead::{DeadFilter, DeadLetter, DeadPage, DeadPages, Death, Edited, Fate, LetterEdit, Replayed},
     entry::{Arrival, Undecodable},
     error::QueueError,
     finish::{COMMITS_MAX, Committed},
@@ -65,8 +64,6 @@ pub struct QueueConfig {
     pub shards: u32,
     /// How much of the past is kept.
     pub retention: Retention,
-    /// How much admission lets in.
-    pub bounds: Bounds,
     /// How long the first connection is tried for.
     pub connect_time_max: Duration,
 }
@@ -161,21 +158,6 @@ pub struct Marks {
     pub low: u64,
     /// Up to this many.
     pub high: u64,
-}
-
-/// How much may be held at once: pairs that are open (dead letters included), ready or taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// So many pairs.
-    pub pairs: u64,
-    /// So many bytes in their records and bodies. What pairs under way still store may go beyond.
-    pub bytes: u64,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { pairs: 100_000, bytes: 4 << 30 }
-    }
 }
 
 /// One claimed job and the right to finish it.

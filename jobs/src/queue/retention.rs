@@ -237,12 +237,6 @@ impl Queue {
         }
         Ok(forgotten)
     }
-
-    /// The time by Redis, in milliseconds since the Unix epoch.
-    async fn now_ms(&self) -> Result<u64, QueueError> {
-        let (secs, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
-        Ok(secs * 1000 + micros / 1000)
-    }
 }
 
 #[cfg(test)]

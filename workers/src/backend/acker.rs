@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc, time::Duration};
 
-use mondo_jobs::queue::{COMMITS_MAX, Commit, Committed, Queue, QueueError, Undecodable};
+use mondo_jobs::queue::{COMMITS_MAX, Commit, Committed, Death, Queue, QueueError, Undecodable};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, mpsc},
     time::sleep,
@@ -76,7 +76,7 @@ impl Acker {
                     note_commit(claim, result);
                 }
             }
-            Err(None) => commits.iter().for_each(|(claim, _)| self.leave(claim)),
+            Err(None) => {}
             // One of them is at fault; the others must not suffer for it.
             Err(Some(_)) if commits.len() > 1 => {
                 for commit in commits {
@@ -104,7 +104,14 @@ impl Acker {
                 ("waited", self.insist(|| self.queue.wait(delivery, consumer, *delay)).await)
             }
             Outcome::Bury { attempts, class, chain } => {
-                ("buried", self.insist(|| self.queue.bury(delivery, consumer, *attempts, class, chain)).await)
+                let death = Death {
+                    attempts: *attempts,
+                    class: class.clone(),
+                    chain: chain.clone(),
+                    model: claim.notes().model(),
+                    log: claim.notes().lines(),
+                };
+                ("buried", self.insist(|| self.queue.bury(delivery, consumer, &death)).await)
             }
             Outcome::Release => ("released", self.insist(|| self.queue.release(delivery, consumer)).await),
             // A commit goes through `commit`.
@@ -116,17 +123,11 @@ impl Acker {
             Ok(false) => {
                 tracing::warn!(job.id = %delivery.job, end = name, "lease was lost; somebody else decides");
             }
-            Err(None) => self.leave(claim),
+            Err(None) => {}
             Err(Some(error)) => {
                 tracing::error!(job.id = %delivery.job, end = name, %error, "end cannot be stored; the lease will lapse");
             }
         }
-    }
-
-    /// Leaves a job whose end cannot be stored to whoever takes over its lease.
-    fn leave(&self, claim: &Claim) {
-        let lease_secs = self.queue.lease().as_secs();
-        tracing::warn!(job.id = %claim.delivery().job, lease_secs, "redis is away; the job is left to its lease, and will be run again");
     }
 
     async fn set_aside(&self, desk: &Desk, entry: &Undecodable) {
@@ -143,21 +144,20 @@ impl Acker {
         F: Future<Output = Result<T, QueueError>>,
     {
         let (mut pause, pause_max) = PAUSES;
-        let work = async {
-            loop {
-                match call().await {
-                    Ok(value) => {
-                        self.outage.back();
-                        return Ok(value);
-                    }
-                    Err(error) if !error.is_passing() => return Err(Some(error)),
-                    Err(error) => self.outage.away(&error),
+        loop {
+            match call().await {
+                Ok(value) => {
+                    self.outage.back();
+                    return Ok(value);
                 }
-                sleep(pause).await;
-                pause = (pause * 2).min(pause_max);
+                Err(error) if !error.is_passing() => return Err(Some(error)),
+                Err(error) => self.outage.away(&error),
             }
-        };
-        self.give_up.run_until_cancelled(work).await.unwrap_or(Err(None))
+            tokio::select! {
+                () = self.give_up.cancelled() => return Err(None),
+                () = sleep(pause) => pause = (pause * 2).min(pause_max),
+            }
+        }
     }
 }
 

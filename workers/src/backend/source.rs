@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use apalis_core::{
@@ -13,24 +14,57 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
-use mondo_jobs::queue::Commit;
+use mondo_jobs::queue::{Commit, Queue};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Layer, Service};
 
 use super::{
     acker::{Ending, Endings},
     claim::{Claim, Desk},
-    outcome::{Outcome, decide},
+    fetcher::Fetcher,
+    outage::Outage,
+    outcome::{Interrupted, Outcome, decide},
 };
+
+/// What a source needs to fetch for its step.
+#[derive(Clone)]
+pub(super) struct SourceConfig {
+    pub(super) queue: Queue,
+    pub(super) desk: Arc<Desk>,
+    pub(super) outage: Arc<Outage>,
+    pub(super) endings: Endings,
+    pub(super) stop: CancellationToken,
+    pub(super) tracker: TaskTracker,
+}
 
 /// The jobs of one step.
 pub(super) struct Source {
-    desk: Arc<Desk>,
-    endings: Endings,
+    config: SourceConfig,
+    claims: Option<mpsc::Receiver<Claim>>,
 }
 
 impl Source {
-    pub(super) fn new(desk: Arc<Desk>, endings: Endings) -> Self {
-        Self { desk, endings }
+    pub(super) fn new(config: SourceConfig) -> Self {
+        Self { config, claims: None }
+    }
+
+    /// The fetcher starts with the first poll: apalis may make a backend outside a runtime.
+    fn claims(&mut self) -> &mut mpsc::Receiver<Claim> {
+        let config = &self.config;
+        self.claims.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(config.desk.slots);
+            let fetcher = Fetcher {
+                queue: config.queue.clone(),
+                desk: Arc::clone(&config.desk),
+                outage: Arc::clone(&config.outage),
+                endings: config.endings.clone(),
+                claims: sender,
+                stop: config.stop.clone(),
+            };
+            config.tracker.spawn(fetcher.run());
+            receiver
+        })
     }
 }
 
@@ -47,7 +81,7 @@ impl Backend for Source {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.desk.poll_offered(cx).map(|claim| {
+        self.claims().poll_recv(cx).map(|claim| {
             claim.map(|claim| {
                 let id = TaskId::from_string(claim.delivery().entry.clone());
                 Ok(TaskBuilder::new(claim).task_id(id).build())
@@ -65,15 +99,15 @@ impl BackendConfig for Source {
     type Args = Claim;
     type Id = String;
     type Kind = Ephemeral;
-    type Config = Arc<Desk>;
+    type Config = SourceConfig;
     type Layer = EndLayer;
 
-    fn config(&self) -> &Arc<Desk> {
-        &self.desk
+    fn config(&self) -> &SourceConfig {
+        &self.config
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> EndLayer {
-        EndLayer { endings: self.endings.clone() }
+        EndLayer { endings: self.config.endings.clone() }
     }
 }
 
@@ -115,11 +149,16 @@ where
     fn call(&mut self, task: Task<Claim>) -> Self::Future {
         let claim = task.args.clone();
         let endings = self.endings.clone();
+        if !claim.begin() {
+            return futures_util::future::ready(Err(Interrupted::HandedBack.into())).boxed();
+        }
+        let started = Instant::now();
         let run = self.inner.call(task);
         async move {
             let outcome = decide(claim.delivery(), run.await.map_err(Into::into), rand::random());
+            metrics::histogram!("mondo_job_seconds", "step" => claim.desk().step.name())
+                .record(started.elapsed().as_secs_f64());
             if outcome != Outcome::Forget {
-                claim.end();
                 // Fails only when the acker is gone, and then the lease lapses.
                 let _ = endings.send(Ending::Job(claim, outcome));
             }

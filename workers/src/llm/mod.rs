@@ -7,7 +7,6 @@ mod config;
 pub mod journal;
 pub mod offline;
 pub mod openai;
-pub mod spool;
 
 use std::sync::{Arc, Once};
 
