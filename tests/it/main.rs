@@ -3,6 +3,7 @@
 mod architecture;
 mod check;
 mod cli;
+mod cli_dead;
 mod cli_make;
 mod cli_operator;
 mod crash;
