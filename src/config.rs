@@ -1,14 +1,22 @@
 //! Everything that can be set, read once and checked as a whole before the first connection.
 
-use std::{net::Ipv6Addr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    net::Ipv6Addr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use mondo_jobs::{
     env::{Env, EnvError},
     job::Step,
-    queue::{Keep, Marks, Retention, is_redis_url},
+    queue::{Bounds, Keep, Marks, Retention, is_redis_url},
     step::Limits,
 };
-use mondo_workers::{llm::LlmConfig, sandbox::SandboxConfig};
+use mondo_workers::{
+    llm::{LlmConfig, spool::SpoolConfig},
+    sandbox::SandboxConfig,
+};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
@@ -27,16 +35,22 @@ pub struct Config {
     pub lease: Duration,
     /// How much of the past is kept.
     pub retention: Retention,
-    /// Where a private Redis and the journal of this process live.
+    /// Where a private Redis and the spool of this process live.
     pub data_dir: PathBuf,
+    /// Where paid replies wait while Redis does not take them.
+    pub spool: SpoolConfig,
     /// The steps whose jobs this process runs.
     pub steps: Vec<Step>,
     /// How many jobs of each LLM step run at once.
     pub concurrency: usize,
     /// How long running jobs may go on after a stop was asked for.
     pub grace: Duration,
+    /// After how long without a successful look at the queue the workers end.
+    pub progress_max: Duration,
     /// Between which marks *ready + under way* is kept.
     pub marks: Marks,
+    /// How much admission lets in.
+    pub bounds: Bounds,
     /// Bounds of the repair loop.
     pub limits: Limits,
     /// A file of personas instead of the built-in ones.
@@ -80,18 +94,22 @@ impl Config {
     }
 
     fn read(env: &mut Env) -> Self {
+        let redis = redis_url(env);
+        let redis_wait = seconds(env, "MONDO_REDIS_WAIT_SECS", 60, 0..=3600);
+        let prefix =
+            env.read("MONDO_PREFIX", "mondo".to_owned(), "1 to 32 letters, digits, `-` and `_`", prefix);
+        let data_dir = env.text("MONDO_DATA_DIR").map_or_else(|| PathBuf::from(".mondo"), PathBuf::from);
         Self {
-            redis: redis_url(env),
-            redis_wait: seconds(env, "MONDO_REDIS_WAIT_SECS", 60, 0..=3600),
-            prefix: env.read(
-                "MONDO_PREFIX",
-                "mondo".to_owned(),
-                "1 to 32 letters, digits, `-` and `_`",
-                prefix,
-            ),
-            lease: seconds(env, "MONDO_LEASE_SECS", 15, 3..=3600),
+            spool: SpoolConfig {
+                dir: spool_dir(&data_dir, &prefix),
+                bytes_max: env.number("MONDO_SPOOL_MB", 64, 1..=1024) * 1024 * 1024,
+            },
+            redis,
+            redis_wait,
+            prefix,
+            lease: seconds(env, "MONDO_LEASE_SECS", 12, 3..=3600),
             retention: retention(env),
-            data_dir: env.text("MONDO_DATA_DIR").map_or_else(|| PathBuf::from(".mondo"), PathBuf::from),
+            data_dir,
             steps: env.read(
                 "MONDO_STEPS",
                 Step::ALL.to_vec(),
@@ -100,7 +118,9 @@ impl Config {
             ),
             concurrency: usize_of(env.number("MONDO_CONCURRENCY", 8, 1..=256)),
             grace: seconds(env, "MONDO_GRACE_SECS", 20, 0..=3600),
+            progress_max: seconds(env, "MONDO_STUCK_SECS", 300, 30..=86_400),
             marks: marks(env),
+            bounds: bounds(env),
             limits: Limits {
                 fix_rounds_max: u32::try_from(env.number("MONDO_FIX_ROUNDS", 3, 0..=20)).unwrap_or(3),
             },
@@ -112,6 +132,14 @@ impl Config {
         }
     }
 
+    /// Keeps the spool in `dir`, beside the data of the private Redis that its replies belong to: no process that
+    /// uses another Redis may find them.
+    #[must_use]
+    pub fn with_private_redis_in(mut self, dir: &Path) -> Self {
+        self.spool.dir = spool_dir(dir, &self.prefix);
+        self
+    }
+
     /// How many slots a step gets: an LLM step waits for its provider, `execute` uses a browser each.
     pub fn slots(&self, step: Step) -> usize {
         match step {
@@ -119,6 +147,11 @@ impl Config {
             Step::Objects | Step::Question | Step::Answer | Step::Fix | Step::Solve => self.concurrency,
         }
     }
+}
+
+/// Where the spool is below a directory that belongs to one Redis: pairs of another prefix are not known here.
+fn spool_dir(dir: &Path, prefix: &str) -> PathBuf {
+    dir.join("spool").join(prefix)
 }
 
 /// How many cores this process may use.
@@ -177,6 +210,14 @@ fn retention(env: &mut Env) -> Retention {
         finished: keep("MONDO_KEEP_FINISHED", kept.finished),
         rejected: keep("MONDO_KEEP_REJECTED", kept.rejected),
         dead: keep("MONDO_KEEP_DEAD", kept.dead),
+    }
+}
+
+fn bounds(env: &mut Env) -> Bounds {
+    let default = Bounds::default();
+    Bounds {
+        pairs: env.number("MONDO_DEPTH_MAX", default.pairs, 1..=100_000_000),
+        bytes: env.number("MONDO_BYTES_MAX", default.bytes, 1 << 20..=1 << 50),
     }
 }
 
@@ -299,9 +340,12 @@ mod tests {
             ("MONDO_STEPS", "objects,judge"),
             ("MONDO_PREFIX", "a b"),
             ("MONDO_READY_LOW", "-1"),
+            ("MONDO_DEPTH_MAX", "0"),
+            ("MONDO_BYTES_MAX", "1000"),
             ("MONDO_FIX_ROUNDS", "21"),
             ("MONDO_LEASE_SECS", "1"),
             ("MONDO_KEEP_DEAD", "for ever"),
+            ("MONDO_SPOOL_MB", "0"),
             ("MONDO_LOG", "mondo=loud=quiet"),
             ("MONDO_LOG_FORMAT", "xml"),
             ("MONDO_LISTEN", "everywhere"),

@@ -8,13 +8,13 @@ use mondo_jobs::{
     clock::now_ms,
     job::Step,
     ports::Sandbox,
-    queue::{Marks, NewPair, Queue, QueueConfig},
+    queue::{Admission, Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
 };
 use mondo_workers::{
     backend::{self, Pulse, WorkerOptions},
-    llm,
+    llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
     sandbox::{self, BrowserPool, NoSandbox},
 };
@@ -26,6 +26,9 @@ use crate::{config::Config, http::PollAge, private_redis::PrivateRedis};
 
 /// How often *ready + under way* is looked at.
 const REFILL_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long the last paid replies may take to be filed when the workers end.
+const FILE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How often a private Redis is looked after.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
@@ -128,6 +131,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
         lease: config.lease,
         shards: 1,
         retention: config.retention,
+        bounds: config.bounds,
         connect_time_max: config.redis_wait,
     };
     Ok(Queue::connect(queue).await?)
@@ -137,6 +141,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
 pub struct Workers {
     /// Absent where no job of `execute` is run: such a worker needs no browser.
     pool: Option<Arc<BrowserPool>>,
+    journal: Journal,
     pulse: Pulse,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -148,7 +153,8 @@ impl Workers {
     /// keeps the ready list filled.
     ///
     /// # Errors
-    /// When there is no sandbox, the responder is set up wrongly, or the file of personas cannot be read.
+    /// When there is no sandbox, the responder is set up wrongly, the file of personas cannot be read, or the
+    /// spool cannot be written.
     pub async fn start(config: &Config, queue: &Queue, marks: Option<Marks>) -> anyhow::Result<Self> {
         let personas = match &config.personas {
             None => Personas::embedded(),
@@ -156,6 +162,7 @@ impl Workers {
         };
         tracing::info!("{}", config.llm.start_line());
         let responder = llm::build(&config.llm)?;
+        let journal = journal(config, queue).await?;
         let pool = if config.steps.contains(&Step::Execute) {
             Some(sandbox::open(config.sandbox.clone()).await?)
         } else {
@@ -163,6 +170,7 @@ impl Workers {
         };
         let handler = Arc::new(Runner {
             queue: queue.clone(),
+            journal: journal.clone(),
             llm: responder,
             responder: config.llm.name().into(),
             sandbox: port(pool.as_ref()),
@@ -173,6 +181,7 @@ impl Workers {
         let options = WorkerOptions {
             steps: config.steps.iter().map(|step| (*step, config.slots(*step))).collect(),
             grace: config.grace,
+            progress_max: config.progress_max,
             pulse: pulse.clone(),
         };
 
@@ -181,17 +190,18 @@ impl Workers {
         let running = tasks.spawn(async move {
             backend::run_workers(worker_queue, options, handler, told).await.context("workers ended")
         });
+        tasks.spawn(journal.clone().run(stop.clone()));
         if let Some(marks) = marks {
             tasks.spawn(keep_filled(queue.clone(), marks, stop.clone()));
         }
         tasks.close();
-        Ok(Self { pool, pulse, stop, tasks, running })
+        Ok(Self { pool, journal, pulse, stop, tasks, running })
     }
 
-    /// How long ago a stream was last polled with success, for readiness.
+    /// How long ago a stream was last polled with success, for readiness; absent before every one was.
     pub fn poll_age(&self) -> PollAge {
         let pulse = self.pulse.clone();
-        Arc::new(move || pulse.last_poll_age().unwrap_or_default())
+        Arc::new(move || pulse.last_poll_age())
     }
 
     /// Waits until the workers end by themselves, which they only do when something is broken.
@@ -209,14 +219,28 @@ impl Workers {
         }
     }
 
-    /// Lets running jobs finish within the grace time, hands back the others, and closes the sandbox.
+    /// Lets running jobs finish within the grace time, hands back the others, files the last paid replies, and
+    /// closes the sandbox.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
+        self.journal.close(FILE_TIME_MAX).await;
         if let Some(pool) = self.pool {
             pool.close().await;
         }
     }
+}
+
+/// The journal, with a spool where a step asks an LLM. What an earlier process had spooled is offered before any
+/// job is run.
+async fn journal(config: &Config, queue: &Queue) -> anyhow::Result<Journal> {
+    let pays = config.steps.iter().any(|step| *step != Step::Execute);
+    let spool = if pays { Some(Spool::open(config.spool.clone()).await?) } else { None };
+    let journal = Journal::new(queue.clone(), spool);
+    if let Err(error) = journal.offer().await {
+        tracing::warn!(%error, "redis does not take what is spooled; it is used from the spool");
+    }
+    Ok(journal)
 }
 
 fn port(pool: Option<&Arc<BrowserPool>>) -> Arc<dyn Sandbox> {
@@ -230,22 +254,29 @@ async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {
     let mut reported = false;
     while stop.run_until_cancelled(tokio::time::sleep(REFILL_PERIOD)).await.is_some() {
         let wanted = usize::try_from(marks.high).unwrap_or(usize::MAX).min(100);
-        match refill(&queue, marks, wanted).await {
-            Ok(0) => reported = false,
-            Ok(started) => {
-                reported = false;
-                tracing::info!(started, "pairs started");
+        // A stop does not wait for a Redis that is away; starting pairs is one transaction.
+        match stop.run_until_cancelled(refill(&queue, marks, wanted)).await {
+            Some(Ok(admissions)) => {
+                let started = admissions.iter().filter(|one| **one == Admission::Accepted).count();
+                if started > 0 {
+                    tracing::info!(started, "pairs started");
+                }
+                let full = admissions.into_iter().find_map(Admission::full);
+                if let Some(bound) = full.filter(|_| !reported) {
+                    tracing::warn!(%bound, "the queue is full; no pair is started until there is room");
+                }
+                reported = full.is_some();
             }
-            Err(error) if !reported => {
+            Some(Err(error)) if !reported => {
                 reported = true;
                 tracing::warn!(%error, "cannot refill; trying again every second");
             }
-            Err(_) => {}
+            Some(Err(_)) | None => {}
         }
     }
 }
 
-async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<u64> {
+async fn refill(queue: &Queue, marks: Marks, wanted: usize) -> anyhow::Result<Vec<Admission>> {
     let pairs: Result<Vec<NewPair>, _> =
         (0..wanted).map(|_| record::new_pair(rand::random(), now_ms())).collect();
     Ok(queue.refill(marks, &pairs?).await?)

@@ -59,6 +59,11 @@ fn start() -> Result<PrometheusHandle, BuildError> {
         "mondo_http_request_duration_seconds",
         "Time from a request's head to its response's head, waiting for a pair included."
     );
+    metrics::describe_gauge!(
+        "mondo_spool_records",
+        "Paid replies that this process keeps until Redis takes them."
+    );
+    metrics::describe_gauge!("mondo_spool_bytes", "Bytes of the files in which this process keeps them.");
     metrics::describe_counter!("mondo_handovers_total", "Pairs given to consumers, by how that ended.");
     Ok(handle)
 }

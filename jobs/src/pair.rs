@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
 
 use crate::{finding::Report, job::Step};
 
@@ -14,7 +15,7 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The version of the stored shapes that this release writes.
 pub const DRAFT_VERSION: u32 = 1;
 
-/// Names a pair; sorts by the time it was started.
+/// Names a pair. One that was not derived from a key sorts by the time it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PairId(Uuid);
@@ -23,6 +24,20 @@ impl PairId {
     /// A fresh id.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of the pair with this number of somebody's order: the same in each call with the same arguments, and
+    /// different from that of any other.
+    pub fn of_order(deployment: &str, key: &str, number: u64) -> Self {
+        let mut hash = Sha256::new();
+        for part in [deployment, key] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(number.to_be_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        Self(Builder::from_custom_bytes(id).into_uuid())
     }
 
     /// Which of `count` buckets the id falls into, 0 to `count - 1`; the same for ever.
@@ -233,4 +248,26 @@ pub struct Draft {
     pub candidates: BTreeMap<CandidateName, Candidate>,
     /// What its finished jobs did, in the order they finished.
     pub history: Vec<StepRecord>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_part_of_an_order_changes_the_ids_of_its_pairs() {
+        let orders =
+            [("mondo", "a", 0), ("mondo", "a", 1), ("mondo", "b", 0), ("mondoa", "", 0), ("other", "a", 0)];
+        let ids: BTreeSet<PairId> = orders.iter().map(|(d, key, n)| PairId::of_order(d, key, *n)).collect();
+        assert_eq!(ids.len(), orders.len());
+    }
+
+    /// Another way to derive ids would start the pairs of repeated orders twice.
+    #[test]
+    fn the_ids_of_an_order_stay_the_same_from_release_to_release() {
+        let id = PairId::of_order("mondo", "a", 0).to_string();
+        assert_eq!(id, "141c03ef-c854-8269-b1f6-41dbd6c18cef");
+    }
 }

@@ -45,16 +45,17 @@ pub(crate) fn messages(purpose: Purpose, values: &impl Serialize) -> Result<Vec<
     ])
 }
 
-/// What a model is told when its reply cannot be used.
+/// What a model is told when its reply cannot be used; `times` counts how often it has been told, from 1.
 ///
 /// # Errors
 /// When the template cannot be rendered.
-pub(crate) fn again(reason: &str) -> Result<Message, StepError> {
+pub(crate) fn again(reason: &str, times: usize) -> Result<Message, StepError> {
     #[derive(Serialize)]
     struct Values<'a> {
         reason: &'a str,
+        times: usize,
     }
-    Ok(Message { role: Role::User, content: render(AGAIN, &Values { reason })? })
+    Ok(Message { role: Role::User, content: render(AGAIN, &Values { reason, times })? })
 }
 
 fn render(name: &'static str, values: &impl Serialize) -> Result<String, StepError> {
@@ -130,6 +131,7 @@ mod tests {
             let messages = messages(purpose, &values).unwrap();
             insta::assert_snapshot!(format!("{purpose:?}"), messages[1].content);
         }
-        insta::assert_snapshot!("again", again("it is not JSON").unwrap().content);
+        insta::assert_snapshot!("again", again("it is not JSON", 1).unwrap().content);
+        insta::assert_snapshot!("again_2", again("it is not JSON", 2).unwrap().content);
     }
 }

@@ -103,9 +103,16 @@ impl RecordError {
 /// # Errors
 /// When the record cannot be encoded; see [`RecordError`].
 pub fn new_pair(seed: u64, now_ms: u64) -> Result<NewPair, RecordError> {
-    let id = PairId::fresh();
+    pair_of(PairId::fresh(), Priority::default(), seed, now_ms)
+}
+
+/// As [`new_pair`], under an id that somebody can name again.
+///
+/// # Errors
+/// When the record cannot be encoded; see [`RecordError`].
+pub fn pair_of(id: PairId, priority: Priority, seed: u64, now_ms: u64) -> Result<NewPair, RecordError> {
     let head = head_field(&Head::new(Kind::Web, seed, now_ms))?;
-    Ok(NewPair { id, priority: Priority::default(), fields: vec![head], first: new_job(&Job::first(id)) })
+    Ok(NewPair { id, priority, fields: vec![head], first: new_job(&Job::first(id)) })
 }
 
 /// A job as the queue takes it.

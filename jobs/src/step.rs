@@ -129,7 +129,7 @@ impl StepError {
         match self {
             Self::Llm(error) => error.class(),
             Self::Sandbox(error) => error.class(),
-            Self::Memory(_) => "memory",
+            Self::Memory(error) => error.class(),
             Self::Incomplete { .. } => "incomplete",
             Self::Prompt { .. } => "prompt",
             Self::Record(error) => error.class(),

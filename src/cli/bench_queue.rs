@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use mondo_jobs::{
     job::{Job, Step},
     pair::PairId,
-    queue::{Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
+    queue::{Bounds, Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
 };
 use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
 use redis::{InfoDict, aio::MultiplexedConnection};
@@ -140,9 +140,10 @@ impl Bench {
         let queue = Queue::connect(QueueConfig {
             url,
             prefix: "bench".to_owned(),
-            lease: Duration::from_secs(15),
+            lease: Duration::from_secs(12),
             shards: 1,
             retention: Retention::default(),
+            bounds: Bounds::default(),
             connect_time_max: Duration::from_secs(30),
         })
         .await?;
@@ -298,6 +299,7 @@ impl Workers {
         let options = WorkerOptions {
             steps: Step::ALL.map(|step| (step, SLOTS)).to_vec(),
             grace: Duration::from_secs(5),
+            progress_max: Duration::from_mins(5),
             pulse: Pulse::default(),
         };
         let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());

@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Write as _},
+    ops::Range,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -19,7 +20,7 @@ use mondo_jobs::{
     body::PairBody,
     clock::now_ms,
     job::Step,
-    queue::{DeadFilter, Queue, QueueError, Stats},
+    queue::{Admission, Bound, DeadFilter, Queue, QueueError, Stats},
     record,
 };
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,7 @@ pub(super) async fn run(args: MakeArgs, mut config: Config) -> anyhow::Result<Ex
     // Nobody else works on this Redis, so a setting for one of many workers must not leave steps undone.
     config.steps = Step::ALL.to_vec();
     let dir = config.data_dir.join("make");
+    config = config.with_private_redis_in(&dir);
     let run = Run::of(&args)?;
     let resumed = run.is_cut_off_in(&dir)?;
     let redis = Redis::private(&dir).await?;
@@ -117,6 +119,8 @@ async fn make(
     progress: &Progress,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
+    let mut full_until = None;
+    let mut told = false;
     while out.written < args.count {
         if stop.is_cancelled() {
             return Ok(false);
@@ -125,17 +129,41 @@ async fn make(
             let body: PairBody = serde_json::from_slice(&taken.body).context("reading a finished pair")?;
             progress.hide_while(|| out.write(&taken.body, &body))?;
             patiently(stop, || queue.delivered(taken.pair)).await?;
+            // There is room again.
+            full_until = None;
             continue;
         }
         let stats = patiently(stop, || queue.stats()).await?;
         give_up_if_hopeless(args, queue, &stats).await?;
-        for number in missing(args, &stats, out.written) {
-            let pair = [record::new_pair(pair_seed(args.seed, number), now_ms())?];
-            patiently(stop, || queue.start(&pair)).await?;
+        if full_until.is_none_or(|until| until <= Instant::now()) {
+            let refused = start(args.seed, missing(args, &stats, out.written), queue, stop).await?;
+            full_until = refused.map(|(_, retry_after)| Instant::now() + retry_after);
+            if let Some((bound, _)) = refused.filter(|_| !told) {
+                told = true;
+                progress
+                    .hide_while(|| output::note(&format!("the queue is full: {bound}; waiting for room")));
+            }
         }
         stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await;
     }
     Ok(true)
+}
+
+/// Starts the pairs with these numbers until one is refused; gives why and when to try again.
+async fn start(
+    seed: u64,
+    numbers: Range<u64>,
+    queue: &Queue,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<(Bound, Duration)>> {
+    for number in numbers {
+        let pair = [record::new_pair(pair_seed(seed, number), now_ms())?];
+        let admissions = patiently(stop, || queue.start(&pair)).await?;
+        if let Some(Admission::Full { bound, retry_after }) = admissions.first() {
+            return Ok(Some((*bound, *retry_after)));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks again while Redis is away, which a private one is while it is started again.
@@ -155,7 +183,7 @@ where
 }
 
 /// The numbers of the pairs that are to be started now.
-fn missing(args: &MakeArgs, stats: &Stats, written: u64) -> std::ops::Range<u64> {
+fn missing(args: &MakeArgs, stats: &Stats, written: u64) -> Range<u64> {
     let wanted = (args.count - written).saturating_sub(stats.ready + stats.taken).min(UNDER_WAY_MAX);
     // A dead letter's pair stays open; it is not coming by itself.
     let coming = stats.open.saturating_sub(stats.dead);

@@ -9,6 +9,7 @@ mod check;
 mod dead;
 mod doctor;
 mod make;
+mod order;
 mod output;
 mod progress;
 mod show;
@@ -61,6 +62,8 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Run pages in the sandbox and print what is wrong with them
     Check(check::CheckArgs),
+    /// Order pairs on top of what is kept in stock
+    Order(order::OrderArgs),
     /// Show what is where
     Stats(stats::StatsArgs),
     /// Look at dead letters and put them back
@@ -105,6 +108,7 @@ impl Command {
             Self::Api | Self::Worker(_) => false,
             Self::Make(_)
             | Self::Check(_)
+            | Self::Order(_)
             | Self::Stats(_)
             | Self::Dead(_)
             | Self::Doctor(_)
@@ -119,6 +123,7 @@ impl Command {
             Self::Api => api::run(config).await,
             Self::Worker(args) => worker::run(args, config).await,
             Self::Check(args) => check::run(args, config.sandbox).await,
+            Self::Order(args) => order::run(args, &config).await,
             Self::Stats(args) => stats::run(args, &config).await,
             Self::Dead(args) => dead::run(args, &config).await,
             Self::Doctor(args) => doctor::run(args, &config).await,

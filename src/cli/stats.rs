@@ -1,9 +1,12 @@
 //! `mondo stats`: what is where.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
+use anyhow::Context as _;
 use clap::Args;
 use mondo_jobs::queue::Stats;
+use mondo_workers::llm::spool::{self, Usage};
+use serde::Serialize;
 
 use super::output;
 use crate::{config::Config, engine::configured_queue};
@@ -19,17 +22,42 @@ pub(super) struct StatsArgs {
     json: bool,
 }
 
+/// What the queue knows, and what waits on this machine's disk for Redis to take it.
+#[derive(Serialize)]
+struct All<'a> {
+    #[serde(flatten)]
+    queue: &'a Stats,
+    spool: Usage,
+}
+
 pub(super) async fn run(args: StatsArgs, config: &Config) -> anyhow::Result<ExitCode> {
-    let stats = configured_queue(config).await?.stats().await?;
+    let dir = &config.spool.dir;
+    let spool = spool::usage(dir).with_context(|| format!("reading the spool in `{}`", dir.display()))?;
+    let stats = async { anyhow::Ok(configured_queue(config).await?.stats().await?) }.await;
+    // Without Redis this is all there is to say, and what one then wants to know.
+    let stats = stats.inspect_err(|_| spool_line(&spool, dir).iter().for_each(|line| output::note(line)))?;
     if args.json {
-        output::json(&stats)?;
+        output::json(&All { queue: &stats, spool })?;
     } else {
-        output::data(&for_people(&stats))?;
+        output::data(&for_people(&stats, spool_line(&spool, dir)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn for_people(stats: &Stats) -> String {
+/// Nothing where nothing waits.
+fn spool_line(spool: &Usage, dir: &Path) -> Option<String> {
+    let Usage { records, bytes, set_aside } = spool;
+    if (*records, *set_aside) == (0, 0) {
+        return None;
+    }
+    Some(format!(
+        "spool: {records} paid replies ({} KiB) wait for Redis, {set_aside} damaged files in {}",
+        bytes.div_ceil(1024),
+        dir.display()
+    ))
+}
+
+fn for_people(stats: &Stats, spool: Option<String>) -> String {
     let mut table = output::table(&["step", "waiting", "running", "delayed"]);
     for step in &stats.steps {
         table.add_row([
@@ -43,12 +71,13 @@ fn for_people(stats: &Stats) -> String {
     let count = |name: &str| counters.get(name).copied().unwrap_or(0);
     format!(
         "{table}\n\npairs: {open} under way, {ready} ready, {taken} being handed over\nsince the start: {} delivered, {} \
-         rejected, {} LLM calls, {}\ndead letters: {dead}{}",
+         rejected, {} LLM calls, {}\ndead letters: {dead}{}{}",
         count("delivered"),
         count("rejected"),
         count("llm_calls"),
         dollars(count("cost_micro_usd")),
         if *dead > 0 { " (see `mondo dead ls`)" } else { "" },
+        spool.map_or_else(String::new, |line| format!("\n{line}")),
     )
 }
 
@@ -61,6 +90,15 @@ pub(super) fn dollars(micro_usd: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spool_is_mentioned_when_something_is_in_it() {
+        let line =
+            |records, set_aside| spool_line(&Usage { records, bytes: 3000, set_aside }, Path::new("s"));
+        assert_eq!(line(0, 0), None);
+        assert_eq!(line(2, 0).unwrap(), "spool: 2 paid replies (3 KiB) wait for Redis, 0 damaged files in s");
+        assert!(line(0, 1).is_some());
+    }
 
     #[test]
     fn money_is_shown_to_a_hundredth_of_a_cent() {

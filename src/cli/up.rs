@@ -27,7 +27,9 @@ pub(super) async fn run(_: UpArgs, config: Config) -> anyhow::Result<ExitCode> {
     // The address first: when it is taken, nothing else needs to be undone.
     let listener = http::bind(config.api.listen)?;
     let address = listener.local_addr().context("reading the listening address")?;
-    let redis = Redis::configured_or_private(&config, &config.data_dir.join("redis")).await?;
+    let private = config.data_dir.join("redis");
+    let config = if config.redis.is_none() { config.with_private_redis_in(&private) } else { config };
+    let redis = Redis::configured_or_private(&config, &private).await?;
     let queue = redis.queue(&config).await?;
     let mut workers = Workers::start(&config, &queue, Some(config.marks)).await?;
     output::note(&format!("serving pairs at http://{address}/api/synthetic-gen (stop with Ctrl-C)"));

@@ -46,7 +46,10 @@ fn redis_check(answers: bool) -> Value {
     if answers { json!({ "ok": true }) } else { json!({ "ok": false, "reason": "redis does not answer" }) }
 }
 
-fn workers_check(age: Duration) -> Value {
+fn workers_check(age: Option<Duration>) -> Value {
+    let Some(age) = age else {
+        return json!({ "ok": false, "reason": "the workers have not polled their streams yet" });
+    };
     let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     if age <= POLL_AGE_MAX {
         return json!({ "ok": true, "last_poll_age_ms": age_ms });

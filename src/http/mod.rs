@@ -63,7 +63,7 @@ impl ApiConfig {
 }
 
 /// Tells how long ago the workers of this process last polled their streams with success.
-pub type PollAge = Arc<dyn Fn() -> Duration + Send + Sync>;
+pub type PollAge = Arc<dyn Fn() -> Option<Duration> + Send + Sync>;
 
 /// Everything that the routes share; cheap to clone.
 #[derive(Clone)]

@@ -50,6 +50,16 @@ fn json_goes_to_stdout_and_nothing_else_does() {
 }
 
 #[test]
+fn a_run_waits_while_the_queue_is_full_and_says_so_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("MONDO_DATA_DIR", dir.path().to_str().unwrap()), ("MONDO_DEPTH_MAX", "1")];
+    let output = run(&["make", "2", "--json"], &settings);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((output.status.code(), stdout.lines().count()), (Some(0), 2), "{stderr}");
+    assert_eq!(stderr.matches("the queue is full: as many pairs").count(), 1, "{stderr}");
+}
+
+#[test]
 fn the_same_seed_makes_the_same_pair() {
     let make = || {
         let dir = tempfile::tempdir().unwrap();

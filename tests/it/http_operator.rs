@@ -33,7 +33,7 @@ async fn readiness_names_what_is_missing() {
     let mut test = TestQueue::start().await;
     let age_ms = Arc::new(AtomicU64::new(1_200));
     let age = Arc::clone(&age_ms);
-    let poll_age = Arc::new(move || Duration::from_millis(age.load(Ordering::SeqCst)));
+    let poll_age = Arc::new(move || Some(Duration::from_millis(age.load(Ordering::SeqCst))));
     let api = TestApi::start_with(test.queue.clone(), Duration::ZERO, Some(poll_age));
 
     let reply = api.get("/readyz").await;

@@ -11,14 +11,15 @@ use mondo_jobs::{
     step::Disposition,
 };
 use mondo_workers::llm::{
-    journal::{Journaled, Tally},
+    journal::{Journal, Journaled, Tally},
     openai::{OpenAi, OpenAiConfig},
 };
+use redis::AsyncCommands as _;
 use tokio::sync::{Mutex, Notify};
 
 use crate::support::{
     openai_server::{Manner, OpenAiServer, Turn, request},
-    queue::{TestQueue, connect},
+    queue::{TestQueue, connect, new_pair},
     redis::TestRedis,
 };
 
@@ -26,6 +27,18 @@ const RESPONDER: &str = "test/asked-model";
 
 async fn queue(redis: &TestRedis) -> Queue {
     connect(redis.url(), Duration::from_secs(15)).await
+}
+
+/// A pair under way.
+async fn pair(queue: &Queue) -> PairId {
+    let pair = new_pair();
+    queue.start(std::slice::from_ref(&pair)).await.unwrap();
+    pair.id
+}
+
+/// A journal without a spool.
+fn journal(queue: &Queue) -> Journal {
+    Journal::new(queue.clone(), None)
 }
 
 /// A server whose calls cost 48 millionths of a dollar, and a way to ask it.
@@ -41,8 +54,8 @@ async fn a_reply_is_paid_for_once_whoever_asks_again() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
-    let first = Job::first(PairId::fresh());
-    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, queue.clone(), job);
+    let first = Job::first(pair(&queue).await);
+    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, journal(&queue), job);
 
     let bought = journaled(&first).complete(&request("name an object")).await.unwrap();
     let other = Job { step: Step::Question, ..first.clone() };
@@ -57,8 +70,8 @@ async fn a_reply_counts_once_for_the_job_that_paid_and_for_no_other() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (_server, client) = priced().await;
-    let job = Job::first(PairId::fresh());
-    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, queue.clone(), job);
+    let job = Job::first(pair(&queue).await);
+    let journaled = |job: &Job| Journaled::new(client.clone(), RESPONDER, journal(&queue), job);
     let once = Tally { calls: 1, cost_micro_usd: 48 };
 
     // The second attempt has the replies of the first from the journal.
@@ -79,16 +92,16 @@ async fn another_request_pair_or_responder_is_asked_anew() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
-    let pair = PairId::fresh();
+    let (one, other) = (pair(&queue).await, pair(&queue).await);
     let journaled =
-        |responder: &str, pair| Journaled::new(client.clone(), responder, queue.clone(), &Job::first(pair));
+        |responder: &str, pair| Journaled::new(client.clone(), responder, journal(&queue), &Job::first(pair));
 
-    journaled(RESPONDER, pair).complete(&request("name an object")).await.unwrap();
-    journaled(RESPONDER, pair).complete(&request("name another")).await.unwrap();
+    journaled(RESPONDER, one).complete(&request("name an object")).await.unwrap();
+    journaled(RESPONDER, one).complete(&request("name another")).await.unwrap();
     let solve = Request { purpose: Purpose::Solve, ..request("name an object") };
-    journaled(RESPONDER, pair).complete(&solve).await.unwrap();
-    journaled("test/other-model", pair).complete(&request("name an object")).await.unwrap();
-    journaled(RESPONDER, PairId::fresh()).complete(&request("name an object")).await.unwrap();
+    journaled(RESPONDER, one).complete(&solve).await.unwrap();
+    journaled("test/other-model", one).complete(&request("name an object")).await.unwrap();
+    journaled(RESPONDER, other).complete(&request("name an object")).await.unwrap();
     assert_eq!(server.calls().len(), 5);
 }
 
@@ -98,7 +111,7 @@ async fn a_failed_call_is_neither_stored_nor_counted() {
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
     server.then(Turn::Answer(Manner::Cut));
-    let journaled = Journaled::new(client, RESPONDER, queue, &Job::first(PairId::fresh()));
+    let journaled = Journaled::new(client, RESPONDER, journal(&queue), &Job::first(pair(&queue).await));
     journaled.complete(&request("name an object")).await.unwrap_err();
     assert_eq!(journaled.tally(), Tally::default());
     assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
@@ -109,15 +122,15 @@ async fn a_failed_call_is_neither_stored_nor_counted() {
 async fn a_prompt_is_made_from_the_same_objects_when_its_job_is_run_again() {
     let line = TestQueue::start().await;
     let (_server, client) = priced().await;
-    let memory = |pair| Journaled::new(client.clone(), RESPONDER, line.queue.clone(), &Job::first(pair));
-    let (early, late) = (PairId::fresh(), PairId::fresh());
+    let memory = |pair| Journaled::new(client.clone(), RESPONDER, journal(&line.queue), &Job::first(pair));
+    let started = line.pairs(2).await;
+    let (early, late) = (started[0].id, started[1].id);
 
     assert!(memory(early).recent(RecentList::Objects).await.unwrap().is_empty());
     let remember = vec![
         (RecentList::Objects, "a kite".to_owned()),
         (RecentList::Questions, "How does a kite fly?".to_owned()),
     ];
-    line.pairs(1).await;
     let delivery = line.claim(Step::Objects, "worker").await;
     line.queue.commit(&delivery, &Commit { remember, ..Commit::default() }).await.unwrap();
 
@@ -148,11 +161,11 @@ async fn a_paid_reply_waits_for_redis_to_come_back() {
     let redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
-    let job = Job::first(PairId::fresh());
+    let job = Job::first(pair(&queue).await);
     let redis = Arc::new(Mutex::new(redis));
     let died = Arc::new(Notify::new());
     let fatal = Arc::new(Fatal { llm: client.clone(), redis: redis.clone(), died: died.clone() });
-    let journaled = Journaled::new(fatal, RESPONDER, queue.clone(), &job).patient_for(Duration::from_mins(2));
+    let journaled = Journaled::new(fatal, RESPONDER, journal(&queue), &job);
 
     let asked = request("name an object");
     let revived = async {
@@ -162,21 +175,9 @@ async fn a_paid_reply_waits_for_redis_to_come_back() {
     let (reply, ()) = tokio::join!(journaled.complete(&asked), revived);
     reply.unwrap();
 
-    let again = Journaled::new(client, RESPONDER, queue, &job);
+    let again = Journaled::new(client, RESPONDER, journal(&queue), &job);
     again.complete(&asked).await.unwrap();
     assert_eq!(server.calls().len(), 1, "the reply was stored after all");
-}
-
-#[tokio::test]
-async fn a_paid_reply_is_used_even_if_redis_stays_away() {
-    let redis = TestRedis::start().await;
-    let queue = queue(&redis).await;
-    let (_server, client) = priced().await;
-    let fatal = Arc::new(Fatal { llm: client, redis: Arc::new(Mutex::new(redis)), died: Arc::default() });
-    let journaled = Journaled::new(fatal, RESPONDER, queue, &Job::first(PairId::fresh()))
-        .patient_for(Duration::from_millis(300));
-    assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
-    assert_eq!(journaled.tally().calls, 1);
 }
 
 #[tokio::test]
@@ -184,10 +185,52 @@ async fn nothing_is_asked_while_the_journal_cannot_be_read() {
     let mut redis = TestRedis::start().await;
     let queue = queue(&redis).await;
     let (server, client) = priced().await;
+    let job = Job::first(pair(&queue).await);
     redis.server.kill();
-    let journaled = Journaled::new(client, RESPONDER, queue, &Job::first(PairId::fresh()))
-        .patient_for(Duration::from_millis(300));
+    let journal = journal(&queue).patient_for(Duration::from_millis(300));
+    let journaled = Journaled::new(client, RESPONDER, journal, &job);
     let error = journaled.complete(&request("name an object")).await.unwrap_err();
     assert_eq!((error.class(), error.disposition()), ("journal", Disposition::Wait { after: None }));
     assert!(server.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_journal_that_is_none_buries_its_job_before_anything_is_paid() {
+    let redis = TestRedis::start().await;
+    let queue = queue(&redis).await;
+    let (server, client) = priced().await;
+    let (spoilt, pair) = (pair(&queue).await, pair(&queue).await);
+    let mut connection = redis.connection().await;
+    let () = connection.set(format!("{{test:0}}:pair:{spoilt}:journal"), "no hash").await.unwrap();
+    let journaled = |pair| Journaled::new(client.clone(), RESPONDER, journal(&queue), &Job::first(pair));
+
+    let error = journaled(spoilt).complete(&request("name an object")).await.unwrap_err();
+    assert_eq!((error.class(), error.disposition()), ("journal_unusable", Disposition::Bury), "{error}");
+    let error = journaled(spoilt).recent(RecentList::Objects).await.unwrap_err();
+    assert_eq!((error.class(), error.disposition()), ("memory_unusable", Disposition::Bury), "{error}");
+    assert!(server.calls().is_empty());
+
+    // A reply that cannot be read back has been paid for all the same.
+    journaled(pair).complete(&request("name an object")).await.unwrap();
+    let key = format!("{{test:0}}:pair:{pair}:journal");
+    let field: Vec<String> = connection.hkeys(&key).await.unwrap();
+    let () = connection.hset(&key, &field[0], "no reply").await.unwrap();
+    let error = journaled(pair).complete(&request("name an object")).await.unwrap_err();
+    assert_eq!((error.class(), error.disposition()), ("journal_unusable", Disposition::Bury), "{error}");
+    assert!(error.to_string().contains(&field[0]), "{error}");
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_for_a_pair_that_has_ended_leaves_nothing_behind() {
+    let line = TestQueue::start().await;
+    let (_server, client) = priced().await;
+    let ended = line.make_ready(b"{}").await;
+    for pair in [ended, PairId::fresh()] {
+        let journaled = Journaled::new(client.clone(), RESPONDER, journal(&line.queue), &Job::first(pair));
+        assert_eq!(journaled.complete(&request("name an object")).await.unwrap().text, "a kite");
+        let mut connection = line.redis.connection().await;
+        let kept: bool = connection.exists(format!("{{test:0}}:pair:{pair}:journal")).await.unwrap();
+        assert!(!kept, "nothing would ever remove it");
+    }
 }

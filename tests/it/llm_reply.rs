@@ -111,21 +111,24 @@ async fn a_page_of_html_is_no_reply() {
     assert!(unusable(Turn::Whole("text/html", page)).await.contains("no completion"));
 }
 
+/// What was paid for is a reply: asked the same again, the model would mostly do the same again.
 #[tokio::test]
-async fn a_filtered_reply_is_no_reply() {
-    assert!(
-        unusable(Turn::Stream(vec![delta("half"), finish("content_filter"), done()]))
-            .await
-            .contains("content_filter")
-    );
+async fn a_filtered_reply_is_an_incomplete_one() {
+    let reply = ask(Turn::Stream(vec![delta("half"), finish("content_filter"), done()])).await.unwrap();
+    assert_eq!((reply.text.as_str(), reply.complete), ("half", false));
 }
 
 #[tokio::test]
-async fn a_model_that_refuses_says_so() {
+async fn a_models_refusal_is_its_reply() {
     let refusal = event(&json!({ "choices": [{ "delta": { "refusal": "I would rather not." } }] }));
-    assert!(
-        unusable(Turn::Stream(vec![refusal, finish("stop"), done()])).await.contains("I would rather not.")
-    );
+    let reply = ask(Turn::Stream(vec![refusal, finish("stop"), done()])).await.unwrap();
+    assert_eq!((reply.text.as_str(), reply.complete), ("I would rather not.", true));
+}
+
+#[tokio::test]
+async fn a_reply_that_its_provider_ended_with_an_error_is_none() {
+    let turn = Turn::Stream(vec![delta("half"), finish("error"), done()]);
+    assert!(unusable(turn).await.contains("ended the reply with an error"));
 }
 
 #[tokio::test]
@@ -138,12 +141,13 @@ async fn an_error_in_the_middle_of_a_stream_is_that_error() {
 }
 
 #[tokio::test]
-async fn a_reply_over_the_limit_is_refused_while_it_streams() {
+async fn a_reply_over_the_limit_is_cut_off_while_it_streams() {
     // The stream goes on for ever after it is over the limit: only a reader that stops in time comes back.
     let pieces = (0..40).map(|_| delta(&"x".repeat(8 * 1024))).chain([Piece::Hang]).collect();
     for turn in [Turn::Answer(Manner::TooLarge), Turn::Stream(pieces)] {
-        let error = ask(turn).await.unwrap_err();
-        assert!(matches!(error, LlmError::TooLarge { limit: REPLY_BYTES_MAX, .. }), "{error:?}");
+        let reply = ask(turn).await.unwrap();
+        assert_eq!((reply.text.len(), reply.complete), (REPLY_BYTES_MAX, false));
+        assert_eq!(reply.tokens_out, REPLY_BYTES_MAX as u64 / 4, "what was read is counted");
     }
 }
 
@@ -211,4 +215,28 @@ async fn a_reported_cost_is_taken_and_an_unreported_one_computed() {
     let tokens_out = u64::try_from(TEXT.len().div_ceil(4)).unwrap();
     assert_eq!((estimated.tokens_in, estimated.tokens_out), (4, tokens_out));
     assert_eq!(estimated.cost_micro_usd, 4 * 3 + tokens_out * 15);
+}
+
+#[tokio::test]
+async fn a_usage_that_makes_no_sense_is_as_good_as_none() {
+    let server = OpenAiServer::saying(TEXT).await;
+    let config = OpenAiConfig { price_in: 3.0, price_out: 15.0, ..server.config() };
+    let client = OpenAi::new(&config).unwrap();
+    let estimated = 4 * 3 + 3 * 15;
+    for (usage, cost_micro_usd) in [
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": -1}"#, 11 * 3 + 5 * 15),
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": 1e300}"#, 11 * 3 + 5 * 15),
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": 100.1}"#, 11 * 3 + 5 * 15),
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": 100}"#, 100_000_000),
+        (r#"{"prompt_tokens": 18446744073709551615, "completion_tokens": 5}"#, 4 * 3 + 5 * 15),
+        (r#"{"prompt_tokens": 11, "completion_tokens": -5}"#, estimated),
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": "free"}"#, estimated),
+        (r#"{"prompt_tokens": 11, "completion_tokens": 5, "cost": 1e999}"#, estimated),
+        ("[]", estimated),
+    ] {
+        let last = Piece::Bytes(format!("data: {{\"choices\": [], \"usage\": {usage}}}\n\n"));
+        server.then(Turn::Stream(vec![delta("twelve bytes"), finish("stop"), last, done()]));
+        let reply = client.complete(&request("objects, please")).await.unwrap();
+        assert_eq!((reply.text.as_str(), reply.cost_micro_usd), ("twelve bytes", cost_micro_usd), "{usage}");
+    }
 }

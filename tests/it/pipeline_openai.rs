@@ -16,7 +16,7 @@ use mondo_jobs::{
 };
 use mondo_workers::{
     backend::{self, Pulse, WorkerOptions},
-    llm::{offline::Offline, openai::OpenAiConfig},
+    llm::{journal::Journal, offline::Offline, openai::OpenAiConfig},
     runner::Runner,
     sandbox::{self, BackendChoice, SandboxConfig},
 };
@@ -74,6 +74,7 @@ async fn pairs_are_made_whatever_the_server_does() {
     let pool = sandbox::open(sandbox).await.unwrap();
     let runner = Runner {
         queue: queue.clone(),
+        journal: Journal::new(queue.clone(), None),
         responder: config.responder().into(),
         llm: Arc::new(server.introduced(&config)),
         sandbox: pool.clone(),
@@ -82,6 +83,7 @@ async fn pairs_are_made_whatever_the_server_does() {
     };
     let options = WorkerOptions {
         steps: Step::ALL.into_iter().map(|step| (step, slots)).collect(),
+        progress_max: Duration::from_mins(5),
         grace: Duration::from_secs(5),
         pulse: Pulse::default(),
     };

@@ -7,7 +7,7 @@ use mondo_jobs::{
     queue::{Commit, Cursor, Delivery, Reader},
 };
 
-use crate::support::queue::{TestQueue, job};
+use crate::support::queue::{TestQueue, job, renew};
 
 #[tokio::test]
 async fn a_lapsed_lease_is_taken_over_and_counted_as_a_crash() {
@@ -15,12 +15,15 @@ async fn a_lapsed_lease_is_taken_over_and_counted_as_a_crash() {
     test.pairs(3).await;
     test.claims(Step::Objects, "gone", 3).await;
     tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(test.queue.lapsed().await.unwrap(), [(0, Step::Objects)].into());
+    assert_eq!(test.queue.lapses().await.unwrap().lapsed, [(0, Step::Objects)].into());
 
     let first = test.reclaim(Step::Objects, "second").await;
     assert_eq!(first.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [1, 1, 1]);
+    assert!(test.queue.begin(&first[0], "second").await.unwrap());
     let second = test.reclaim(Step::Objects, "third").await;
-    assert_eq!(second.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [2, 2, 2]);
+    let crashes = second.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>();
+    assert_eq!(crashes, [2, 1, 1], "those that only waited are not charged with the end of their worker");
+    assert!(!test.queue.begin(&second[0], "second").await.unwrap(), "it is not a stranger's to begin");
 
     assert!(test.queue.retry(&second[0], "third", Duration::ZERO).await.unwrap());
     test.queue.promote().await.unwrap();
@@ -38,10 +41,10 @@ async fn a_renewed_lease_does_not_lapse_and_a_lost_one_is_told() {
     // Renewed for longer than the lease, nothing lapses.
     for _ in 0..8 {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(test.queue.renew("one", &held).await.unwrap(), []);
+        assert_eq!(renew(&test.queue, "one", &held).await, []);
     }
-    assert_eq!(test.queue.lapsed().await.unwrap(), [].into());
-    assert_eq!(test.queue.renew("two", &held).await.unwrap(), jobs, "not a stranger's");
+    assert_eq!(test.queue.lapses().await.unwrap().lapsed, [].into());
+    assert_eq!(renew(&test.queue, "two", &held).await, jobs, "not a stranger's");
 
     let mut connection = test.redis.connection().await;
     let _: redis::Value = redis::cmd("XCLAIM")
@@ -49,7 +52,38 @@ async fn a_renewed_lease_does_not_lapse_and_a_lost_one_is_told() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    assert_eq!(test.queue.renew("one", &held).await.unwrap(), jobs[..1]);
+    assert_eq!(renew(&test.queue, "one", &held).await, jobs[..1]);
+}
+
+#[tokio::test]
+async fn the_next_lapse_is_known_before_it_comes() {
+    let test = TestQueue::with_lease(Duration::from_secs(6)).await;
+    let nothing = test.queue.lapses().await.unwrap();
+    assert_eq!(
+        (nothing.lapsed, nothing.next_in),
+        ([].into(), Duration::from_secs(4)),
+        "not before a claim lapses"
+    );
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "gone").await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let soon = test.queue.lapses().await.unwrap();
+    assert!(soon.lapsed.is_empty() && soon.next_in < Duration::from_millis(3600), "{soon:?}");
+    assert!(!soon.next_in.is_zero());
+    tokio::time::sleep(soon.next_in).await;
+    assert_eq!(test.queue.lapses().await.unwrap().lapsed, [(0, Step::Objects)].into());
+    assert_eq!(test.queue.reclaim(0, Step::Objects, "next", 1).await.unwrap()[0].entry(), delivery.entry);
+}
+
+#[tokio::test]
+async fn a_job_that_waits_to_begin_again_is_not_charged_with_the_end_of_its_worker() {
+    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
+    test.pairs(1).await;
+    let delivery = test.claim(Step::Objects, "first").await;
+    assert!(test.queue.wait_to_begin(&delivery, "first").await.unwrap());
+    assert_eq!(test.reclaim(Step::Objects, "second").await[0].crashes, 0);
+    assert!(test.queue.begin(&delivery, "second").await.unwrap());
+    assert_eq!(test.reclaim(Step::Objects, "third").await[0].crashes, 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use mondo_jobs::{
     job::Step,
     pair::BODY_BYTES_MAX,
     ports::{Memory as _, RecentList},
-    queue::{Arrival, COMMITS_MAX, Commit, Committed, DeadFilter, End, Marks, QueueError},
+    queue::{Admission, Arrival, COMMITS_MAX, Commit, Committed, DeadFilter, End, Marks, QueueError},
 };
 use redis::AsyncCommands as _;
 
@@ -16,8 +16,8 @@ use crate::support::queue::{TestQueue, death, job, new_pair, next_job};
 async fn a_pair_that_exists_is_not_started_again() {
     let test = TestQueue::start().await;
     let pair = new_pair();
-    test.queue.start(std::slice::from_ref(&pair)).await.unwrap();
-    test.queue.start(&[pair]).await.unwrap();
+    assert_eq!(test.queue.start(std::slice::from_ref(&pair)).await.unwrap(), [Admission::Accepted]);
+    assert_eq!(test.queue.start(&[pair]).await.unwrap(), [Admission::Duplicate]);
     assert_eq!(test.step(Step::Objects).await, (1, 0, 0));
     assert_eq!(test.queue.stats().await.unwrap().open, 1);
     test.healthy().await;
@@ -39,10 +39,10 @@ async fn refill_stays_between_its_marks_with_any_number_of_refillers() {
     let marks = Marks { low: 5, high: 9 };
     let refill = || async {
         let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(20).collect();
-        test.queue.refill(marks, &pairs).await.unwrap()
+        test.queue.refill(marks, &pairs).await.unwrap().len()
     };
     let started = futures_util::future::join_all((0..8).map(|_| refill())).await;
-    assert_eq!(started.iter().sum::<u64>(), 9);
+    assert_eq!(started.iter().sum::<usize>(), 9);
     assert_eq!(test.queue.stats().await.unwrap().open, 9);
     assert_eq!(refill().await, 0, "not below the low mark");
     test.healthy().await;
@@ -55,7 +55,7 @@ async fn ready_and_taken_pairs_count_towards_the_marks() {
     test.make_ready(b"2").await;
     test.queue.take().await.unwrap().unwrap();
     let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(20).collect();
-    assert_eq!(test.queue.refill(Marks { low: 3, high: 5 }, &pairs).await.unwrap(), 3);
+    assert_eq!(test.queue.refill(Marks { low: 3, high: 5 }, &pairs).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -391,7 +391,7 @@ async fn an_undecodable_entry_is_set_aside_with_its_bytes_and_can_be_replayed() 
 #[tokio::test]
 async fn the_first_journal_entry_under_a_key_stays() {
     let test = TestQueue::start().await;
-    let pair = new_pair().id;
+    let pair = test.pairs(1).await.remove(0).id;
     assert_eq!(test.queue.journal_get(pair, "key").await.unwrap(), None);
     test.queue.journal_put(pair, "key", b"first").await.unwrap();
     test.queue.journal_put(pair, "key", b"second").await.unwrap();

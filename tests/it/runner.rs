@@ -3,25 +3,35 @@
 use std::sync::Arc;
 
 use mondo_jobs::{
+    finding::FindingClass,
     job::Step,
     pair::StepRecord,
     ports::{
-        LlmError,
-        fake::{FakeLlm, FakeSandbox, reply},
+        Execution, LlmError,
+        fake::{FakeLlm, FakeSandbox, blocking, reply, report},
     },
+    queue::Delivery,
     record,
     step::{Disposition, Limits},
     steps::Personas,
 };
-use mondo_workers::{backend::Handler as _, runner::Runner};
+use mondo_workers::{backend::Handler as _, llm::journal::Journal, runner::Runner};
 use redis::AsyncCommands as _;
 
-use crate::support::queue::TestQueue;
+use crate::support::{
+    canned_llm,
+    queue::{TestQueue, death},
+};
 
 fn runner(test: &TestQueue, llm: FakeLlm) -> Runner {
+    runner_of(test, Arc::new(llm))
+}
+
+fn runner_of(test: &TestQueue, llm: Arc<FakeLlm>) -> Runner {
     Runner {
         queue: test.queue.clone(),
-        llm: Arc::new(llm),
+        journal: Journal::new(test.queue.clone(), None),
+        llm,
         responder: "fake/model".into(),
         sandbox: Arc::new(FakeSandbox::finding(Vec::new())),
         personas: Arc::new(Personas::embedded()),
@@ -61,4 +71,50 @@ async fn a_job_whose_record_is_no_record_is_buried() {
 
     let failure = runner(&test, FakeLlm::replies([])).handle(&delivery).await.unwrap_err();
     assert_eq!((failure.disposition, failure.class.as_str()), (Disposition::Bury, "redis"), "{failure}");
+}
+
+/// The next job of any step.
+async fn next(test: &TestQueue) -> Option<Delivery> {
+    for step in Step::ALL {
+        if let Some(delivery) = test.claims(step, "worker", 1).await.pop() {
+            return Some(delivery);
+        }
+    }
+    None
+}
+
+/// Replaying a dead letter runs the step again from its beginning, whichever step it is; what the letter's runs
+/// had asked is read from the journal. The first page blocks, so that the line leads through fix.
+#[tokio::test]
+async fn a_dead_letter_of_any_step_that_is_replayed_pays_for_nothing_again() {
+    let test = TestQueue::start().await;
+    test.queue.start(&[record::new_pair(7, 0).unwrap()]).await.unwrap();
+    let llm = Arc::new(FakeLlm::new(|request| {
+        Ok(reply(canned_llm::reply(request.purpose, request.seed).to_string()))
+    }));
+    let broken = |execution: &Execution| {
+        let found = execution.page.contains("cuont").then(|| blocking(FindingClass::Exception, "cuont", 7));
+        Ok(report(found.into_iter().collect()))
+    };
+    let runner = Runner { sandbox: Arc::new(FakeSandbox::new(broken)), ..runner_of(&test, llm.clone()) };
+
+    let mut steps = Vec::new();
+    while let Some(delivery) = next(&test).await {
+        steps.push(delivery.step);
+        runner.handle(&delivery).await.unwrap();
+        let asked = llm.asked().len();
+        let killed = death(1, "test", &["killed on purpose"]);
+        assert!(test.queue.bury(&delivery, "worker", &killed).await.unwrap());
+        assert!(test.queue.replay(delivery.job.as_str()).await.unwrap().is_some());
+        let replayed = next(&test).await.expect("the replayed job");
+        assert_eq!(replayed.job, delivery.job);
+        let commit = runner.handle(&replayed).await.unwrap();
+        assert_eq!(llm.asked().len(), asked, "{} paid again", delivery.step);
+        test.queue.commit(&replayed, &commit).await.unwrap();
+    }
+    let line =
+        [Step::Objects, Step::Question, Step::Answer, Step::Execute, Step::Fix, Step::Execute, Step::Solve];
+    assert_eq!(steps, line);
+    let stats = test.queue.stats().await.unwrap();
+    assert_eq!((stats.ready, stats.counters["llm_calls"]), (1, 5));
 }

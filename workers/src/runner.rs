@@ -1,7 +1,11 @@
 //! Runs one claimed job: reads the pair's draft, runs the step on it, and turns what comes of it into one
 //! commit, or into an error with its fate.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use mondo_jobs::{
@@ -17,15 +21,20 @@ use mondo_jobs::{
 };
 
 use crate::{
-    backend::{Failure, Handler},
-    llm::journal::{Journaled, Tally},
+    backend::{Failure, Handler, NEWER},
+    llm::journal::{Journal, Journaled, Tally},
 };
+
+/// How long a job of a newer release waits before it is offered again, perhaps to a worker that can read it.
+const NEWER_PERIOD: Duration = Duration::from_secs(5);
 
 /// What every job of a process shares.
 #[derive(Clone)]
 pub struct Runner {
-    /// Where drafts are read and replies are journaled.
+    /// Where drafts are read.
     pub queue: Queue,
+    /// Where replies are filed.
+    pub journal: Journal,
     /// Answers requests.
     pub llm: Arc<dyn Llm>,
     /// Provider and model: the journal keeps replies of others apart.
@@ -65,7 +74,7 @@ impl RunError {
             Self::Queue(error) => error.disposition(),
             Self::Record(error) => error.disposition(),
             // A newer release's job waits for a newer worker; garbage cannot get better.
-            Self::Envelope(EnvelopeError::Newer { .. }) => Disposition::Wait { after: None },
+            Self::Envelope(EnvelopeError::Newer { .. }) => Disposition::Wait { after: Some(NEWER_PERIOD) },
             Self::Envelope(EnvelopeError::Undecodable(_)) => Disposition::Bury,
         }
     }
@@ -75,7 +84,7 @@ impl RunError {
             Self::Step(error) => error.class(),
             Self::Queue(error) => error.class(),
             Self::Record(error) => error.class(),
-            Self::Envelope(EnvelopeError::Newer { .. }) => "newer",
+            Self::Envelope(EnvelopeError::Newer { .. }) => NEWER,
             Self::Envelope(EnvelopeError::Undecodable(_)) => "undecodable",
         }
     }
@@ -97,10 +106,11 @@ impl From<RunError> for Failure {
 impl Runner {
     async fn run(&self, delivery: &Delivery) -> Result<Commit, RunError> {
         let started = Instant::now();
-        let job = Job::from_envelope(delivery.pair, &delivery.envelope)?;
+        let job = Job::from_envelope(delivery.pair, &delivery.envelope).inspect_err(tell_newer)?;
         let stored = self.queue.record(job.pair).await?;
         let draft = record::decode(job.pair, stored.clone())?;
-        let llm = Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.queue.clone(), &job));
+        let llm =
+            Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.journal.clone(), &job));
         let ctx = StepContext {
             llm: Arc::clone(&llm) as Arc<dyn Llm>,
             sandbox: Arc::clone(&self.sandbox),
@@ -112,6 +122,16 @@ impl Runner {
         let record = step_record(&job, delivery, &outcome.draft, &llm.tally(), started);
         tracing::debug!(job.id = %delivery.job, step = %job.step, duration_ms = record.duration_ms, "step done");
         commit(&stored, outcome, record)
+    }
+}
+
+/// Says once for each version that this release cannot read it: there may be thousands of such jobs.
+fn tell_newer(error: &EnvelopeError) {
+    static TOLD: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+    if let EnvelopeError::Newer { v } = error
+        && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(*v)
+    {
+        tracing::warn!(%error, "jobs like this one wait for a worker of a newer release; is one running?");
     }
 }
 

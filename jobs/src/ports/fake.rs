@@ -109,7 +109,7 @@ impl FakeMemory {
 impl Memory for FakeMemory {
     async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError> {
         if self.broken {
-            return Err(MemoryError("the memory is away".into()));
+            return Err(MemoryError::Away("the memory is away".into()));
         }
         Ok(self.lists.get(&list).cloned().unwrap_or_default())
     }

@@ -81,7 +81,8 @@ pub struct Schema {
 pub struct Reply {
     /// The text, at most [`REPLY_BYTES_MAX`] bytes.
     pub text: String,
-    /// Whether the model stopped by itself; `false` when it ran into the token limit.
+    /// Whether the model stopped by itself; `false` when it ran into the limit of tokens or bytes, or a filter
+    /// ended it.
     pub complete: bool,
     /// The model that answered, as its provider names it.
     pub model: String,
@@ -145,7 +146,7 @@ pub enum LlmError {
         /// What happened.
         message: String,
     },
-    /// The reply was cut off by the provider or is larger than allowed.
+    /// What came is larger than any reply may be.
     #[error("reply of `{responder}` is over {limit} bytes")]
     TooLarge {
         /// Provider and model.
@@ -159,6 +160,16 @@ pub enum LlmError {
         /// What the store said.
         message: String,
     },
+    /// What is stored in the place of the journal, or of the reply in it, cannot be read as what it should be,
+    /// and asking anyway might pay twice.
+    #[error(
+        "the journal of paid replies cannot be used: {message}; remove that key or field from Redis to pay for \
+         the reply again"
+    )]
+    JournalUnusable {
+        /// What was found.
+        message: String,
+    },
 }
 
 impl LlmError {
@@ -167,9 +178,10 @@ impl LlmError {
         match self {
             Self::RateLimited { retry_after, .. } => Disposition::Wait { after: *retry_after },
             Self::Unauthorized { .. } => Disposition::Halt,
-            Self::Refused { .. } => Disposition::Bury,
+            // Asked the same, a server does the same, and what is too large is paid for each time.
+            Self::Refused { .. } | Self::TooLarge { .. } | Self::JournalUnusable { .. } => Disposition::Bury,
             Self::Journal { .. } => Disposition::Wait { after: None },
-            Self::Unavailable { .. } | Self::TooLarge { .. } => Disposition::Retry,
+            Self::Unavailable { .. } => Disposition::Retry,
         }
     }
 
@@ -182,6 +194,7 @@ impl LlmError {
             Self::Unavailable { .. } => "unavailable",
             Self::TooLarge { .. } => "reply_too_large",
             Self::Journal { .. } => "journal",
+            Self::JournalUnusable { .. } => "journal_unusable",
         }
     }
 }

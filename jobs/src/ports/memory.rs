@@ -26,14 +26,32 @@ pub trait Memory: Send + Sync {
     async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError>;
 }
 
-/// The store could not be read.
+/// Why a recent list could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read what recent pairs used: {0}")]
-pub struct MemoryError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum MemoryError {
+    /// The store is away.
+    #[error("cannot read what recent pairs used: {0}")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored under the list's name is none.
+    #[error("what recent pairs used cannot be read as what it should be: {0}; remove that key from Redis")]
+    Unusable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 impl MemoryError {
-    /// What becomes of the job that met this error: the store is our own, so its absence is a pause.
+    /// What becomes of the job that met this error: the store is our own, so its absence is a pause; what is
+    /// damaged stays so.
     pub fn disposition(&self) -> Disposition {
-        Disposition::Wait { after: None }
+        match self {
+            Self::Away(_) => Disposition::Wait { after: None },
+            Self::Unusable(_) => Disposition::Bury,
+        }
+    }
+
+    /// The stored and printed name of the error's class.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Away(_) => "memory",
+            Self::Unusable(_) => "memory_unusable",
+        }
     }
 }

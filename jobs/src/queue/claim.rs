@@ -6,7 +6,7 @@ use redis::{AsyncConnectionConfig, RedisError, Value, aio::MultiplexedConnection
 
 use super::{
     Delivery, Priority, Queue, QueueError,
-    connection::CONNECT_TIME_MAX,
+    connection::{CONNECT_TIME_MAX, is_group_missing},
     entry::{Arrival, Fields},
     keys::{GROUP, lanes, number},
     lane::Lane,
@@ -156,24 +156,6 @@ impl Reader {
         Ok((next, self.arrivals(from.priority, found)))
     }
 
-    /// Takes over entries whose lease has lapsed, at most `count` from a place on. Gives the next place as well,
-    /// none when all were looked at.
-    ///
-    /// # Errors
-    /// When Redis is away or the group is gone.
-    pub async fn reclaim(
-        &mut self,
-        from: &Cursor,
-        count: usize,
-    ) -> Result<(Option<Cursor>, Vec<Arrival>), QueueError> {
-        let mut call = self.queue.scripts().reclaim.key(self.stream(from.priority));
-        call.key(self.queue.shard(self.shard).counters()).arg(GROUP).arg(&self.consumer);
-        call.arg(millis(self.queue.lease())).arg(&from.at).arg(count.min(BATCH_MAX));
-        let (next, found): (String, Vec<Claimed>) = call.invoke_async(&mut self.connection).await?;
-        let next = from.next(Some(next).filter(|next| next != "0-0"));
-        Ok((next, self.arrivals(from.priority, found)))
-    }
-
     fn stream(&self, priority: Priority) -> String {
         self.queue.shard(self.shard).stream(self.step, priority)
     }
@@ -184,11 +166,7 @@ impl Reader {
     }
 
     fn arrivals(&self, priority: Priority, found: Vec<Claimed>) -> Vec<Arrival> {
-        let lane = Lane { shard: self.shard, step: self.step, priority };
-        found
-            .into_iter()
-            .map(|(entry, count, fields)| Arrival::new(&self.queue, lane, entry, count, fields))
-            .collect()
+        arrivals(&self.queue, Lane { shard: self.shard, step: self.step, priority }, found)
     }
 }
 
@@ -208,44 +186,141 @@ impl Queue {
         Ok(())
     }
 
+    /// Looks when the next lease can lapse, and where one has. A missing group has none.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn lapses(&self) -> Result<Lapses, QueueError> {
+        let mut lapses = Lapses { lapsed: BTreeSet::new(), next_in: self.lease() };
+        for (shard, keys) in (0..).zip(self.shards()) {
+            let mut call = self.scripts().lapses.key(keys.streams());
+            call.arg(GROUP).arg(millis(self.lease())).arg(BATCH_MAX);
+            let times: Vec<u64> = call.invoke_async(&mut self.connection()).await?;
+            for ((step, _), ms) in lanes().zip(times) {
+                if ms == 0 {
+                    lapses.lapsed.insert((shard, step));
+                } else {
+                    lapses.next_in = lapses.next_in.min(Duration::from_millis(ms));
+                }
+            }
+        }
+        Ok(lapses)
+    }
+
+    /// Takes over jobs of a step whose leases have lapsed, at most `count`. None of them counts as begun before
+    /// [`Queue::begin`] says so.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn reclaim(
+        &self,
+        shard: u32,
+        step: Step,
+        consumer: &str,
+        count: usize,
+    ) -> Result<Vec<Arrival>, QueueError> {
+        let (keys, lanes) = (self.shard(shard), [Priority::High, Priority::Normal]);
+        let mut call = self.scripts().reclaim.key(keys.stream(step, lanes[0]));
+        call.key(keys.stream(step, lanes[1])).key(keys.counters());
+        call.arg(GROUP).arg(consumer).arg(millis(self.lease())).arg(count.min(BATCH_MAX));
+        let found: [Vec<Claimed>; 2] = match call.invoke_async(&mut self.connection()).await {
+            Err(error) if is_group_missing(&error) => return Ok(Vec::new()),
+            found => found?,
+        };
+        let found = lanes.into_iter().zip(found);
+        Ok(found
+            .flat_map(|(priority, found)| arrivals(self, Lane { shard, step, priority }, found))
+            .collect())
+    }
+
+    /// Notes that a claimed job is begun: should its worker end now, it counts as a crash. A fresh claim counts as
+    /// begun from the first. `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn begin(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
+        self.mark(delivery, consumer, 1).await
+    }
+
+    /// Notes that a claimed job waits to be begun: should its worker end now, it is none of the job's doing.
+    /// `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn wait_to_begin(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
+        self.mark(delivery, consumer, 0).await
+    }
+
+    async fn mark(&self, delivery: &Delivery, consumer: &str, begun: u32) -> Result<bool, QueueError> {
+        let keys = self.keys(delivery.pair);
+        let mut call = self.scripts().begin.key(keys.stream(delivery.step, delivery.priority));
+        call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(begun);
+        match call.invoke_async::<u32>(&mut self.connection()).await {
+            Err(error) if is_group_missing(&error) => Ok(false),
+            noted => Ok(noted? == 1),
+        }
+    }
+}
+
+/// When leases lapse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapses {
+    /// The shards and steps where one has lapsed.
+    pub lapsed: BTreeSet<(u32, Step)>,
+    /// No other lapses sooner than this; at most the lease.
+    pub next_in: Duration,
+}
+
+/// Renews leases, on a connection of its own that whoever connects it drives: neither a busy runtime nor another
+/// caller's reply holds a renewal up.
+pub struct Leases {
+    queue: Queue,
+    connection: MultiplexedConnection,
+}
+
+impl Leases {
+    /// Connects. A call fails when it takes longer than `response_max`.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn connect(queue: &Queue, response_max: Duration) -> Result<Self, QueueError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(response_max.min(CONNECT_TIME_MAX)))
+            .set_response_timeout(Some(response_max));
+        let connection = queue.client().get_multiplexed_async_connection_with_config(&config).await?;
+        Ok(Self { queue: queue.clone(), connection })
+    }
+
     /// Renews the leases of a consumer's deliveries. Gives the jobs whose lease is lost: another consumer has
     /// them, they are finished, or their pair has ended.
     ///
     /// # Errors
-    /// When Redis is away.
-    pub async fn renew(&self, consumer: &str, deliveries: &[&Delivery]) -> Result<Vec<JobId>, QueueError> {
-        let mut lost = Vec::new();
-        for (shard, keys) in (0..).zip(self.shards()) {
+    /// When Redis is away; the connection is of no use then.
+    pub async fn renew(
+        &mut self,
+        consumer: &str,
+        deliveries: &[&Delivery],
+    ) -> Result<Vec<JobId>, QueueError> {
+        let (queue, mut lost) = (&self.queue, Vec::new());
+        for (shard, keys) in (0..).zip(queue.shards()) {
             let held: Vec<&Delivery> =
-                deliveries.iter().copied().filter(|held| self.shard_of(held.pair) == shard).collect();
+                deliveries.iter().copied().filter(|held| queue.shard_of(held.pair) == shard).collect();
             for chunk in held.chunks(BATCH_MAX) {
-                let mut call = self.scripts().renew.key(keys.open());
+                let mut call = queue.scripts().renew.key(keys.open());
                 call.key(keys.streams()).arg(GROUP).arg(consumer);
                 for held in chunk {
                     call.arg(number(held.step, held.priority)).arg(&held.entry).arg(held.pair.to_string());
                 }
-                let places: Vec<usize> = call.invoke_async(&mut self.connection()).await?;
+                let places: Vec<usize> = call.invoke_async(&mut self.connection).await?;
                 lost.extend(places.into_iter().filter_map(|place| Some(chunk.get(place - 1)?.job.clone())));
             }
         }
         Ok(lost)
     }
+}
 
-    /// The shards and steps in which some entry's lease has lapsed. A missing group has none.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn lapsed(&self) -> Result<BTreeSet<(u32, Step)>, QueueError> {
-        let mut lapsed = BTreeSet::new();
-        for (shard, keys) in (0..).zip(self.shards()) {
-            let mut call = self.scripts().lapsed.key(keys.streams());
-            call.arg(GROUP).arg(millis(self.lease()));
-            let found: Vec<usize> = call.invoke_async(&mut self.connection()).await?;
-            let steps = found.into_iter().filter_map(|lane| Some(lanes().nth(lane - 1)?.0));
-            lapsed.extend(steps.map(|step| (shard, step)));
-        }
-        Ok(lapsed)
-    }
+fn arrivals(queue: &Queue, lane: Lane, found: Vec<Claimed>) -> Vec<Arrival> {
+    found.into_iter().map(|(entry, count, fields)| Arrival::new(queue, lane, entry, count, fields)).collect()
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -87,7 +87,9 @@ impl Queue {
                 .query_async(&mut self.connection())
                 .await;
             match made {
-                Err(error) if error.code() != Some("BUSYGROUP") => return Err(error.into()),
+                // A full Redis says so of a group that exists as well, and whoever reads then must not be kept
+                // from draining it; without the group, reading says so.
+                Err(error) if !matches!(error.code(), Some("BUSYGROUP" | "OOM")) => return Err(error.into()),
                 _ => {}
             }
         }

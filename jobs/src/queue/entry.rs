@@ -79,7 +79,8 @@ pub struct Undecodable {
 }
 
 impl Arrival {
-    /// `deliveries` is how often the entry has been handed out: each time but this one ended with its worker.
+    /// `deliveries` is the entry's delivery count: its half is how often the job's worker ended; see
+    /// `lua/reclaim.lua`.
     pub(super) fn new(queue: &Queue, lane: Lane, entry: String, deliveries: u32, fields: Fields) -> Self {
         let Lane { shard, step, priority } = lane;
         let job = Entry::from_fields(&fields).and_then(|job| match queue.shard_of(job.pair) {
@@ -97,7 +98,7 @@ impl Arrival {
                 entry,
                 envelope: job.envelope,
                 attempts: job.attempts,
-                crashes: job.crashes.saturating_add(deliveries.saturating_sub(1)),
+                crashes: job.crashes.saturating_add(deliveries / 2),
             }),
             Err(reason) => Self::Undecodable(Undecodable { shard, step, priority, entry, fields, reason }),
         }

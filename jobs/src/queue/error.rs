@@ -82,6 +82,28 @@ impl QueueError {
         }
     }
 
+    /// Whether somebody emptied Redis: the groups that workers read from are gone, and are made again.
+    pub fn is_group_missing(&self) -> bool {
+        matches!(self, Self::Redis(error) if super::connection::is_group_missing(error))
+    }
+
+    /// What an operator can do about a Redis that is there and refuses.
+    pub fn remedy(&self) -> Option<&'static str> {
+        let Self::Redis(error) = self else { return None };
+        Some(match error.code()? {
+            "MISCONF" => {
+                "free space on the disk of Redis, or make its directory writable; it tries again by itself"
+            }
+            "OOM" => "raise maxmemory of Redis, or take ready pairs; nothing new is started meanwhile",
+            "BUSY" => "a script of somebody blocks Redis: end it with SCRIPT KILL",
+            "READONLY" => "this Redis is a replica: point REDIS_URL at the primary",
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => {
+                "check the user and password of REDIS_URL, and what they may do"
+            }
+            _ => return None,
+        })
+    }
+
     /// The stored and printed name of the error's class.
     pub fn class(&self) -> &'static str {
         match self {

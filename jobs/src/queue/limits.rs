@@ -7,6 +7,8 @@ use crate::pair::BODY_BYTES_MAX;
 pub(super) const BATCH_MAX: usize = 500;
 /// The most fields, next jobs, memories or counters of one commit.
 pub(super) const ITEMS_MAX: usize = 100;
+/// The share of its memory, in percent, at which Redis takes no more pairs: the rest is for those under way.
+pub(super) const MEMORY_PERCENT_MAX: u32 = 80;
 /// About how many events are kept: a few megabytes.
 pub(super) const EVENTS_MAX: usize = 10_000;
 

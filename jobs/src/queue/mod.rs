@@ -31,7 +31,8 @@ use redis::{Client, aio::ConnectionManager};
 use secrecy::SecretString;
 
 pub use self::{
-    claim::{Cursor, Reader},
+    admission::{Admission, Bound},
+    claim::{Cursor, Lapses, Leases, Reader},
     connection::is_redis_url,
     dead::{DeadFilter, DeadLetter, DeadPage, DeadPages, Death, Edited, Fate, LetterEdit, Replayed},
     entry::{Arrival, Undecodable},
@@ -64,6 +65,8 @@ pub struct QueueConfig {
     pub shards: u32,
     /// How much of the past is kept.
     pub retention: Retention,
+    /// How much admission lets in.
+    pub bounds: Bounds,
     /// How long the first connection is tried for.
     pub connect_time_max: Duration,
 }
@@ -158,6 +161,21 @@ pub struct Marks {
     pub low: u64,
     /// Up to this many.
     pub high: u64,
+}
+
+/// How much may be held at once: pairs that are open (dead letters included), ready or taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// So many pairs.
+    pub pairs: u64,
+    /// So many bytes in their records and bodies. What pairs under way still store may go beyond.
+    pub bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { pairs: 100_000, bytes: 4 << 30 }
+    }
 }
 
 /// One claimed job and the right to finish it.

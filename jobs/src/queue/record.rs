@@ -8,7 +8,7 @@ use redis::AsyncCommands as _;
 use super::{Queue, QueueError, limits::check_size};
 use crate::{
     pair::PairId,
-    ports::{Memory, MemoryError, RecentList},
+    ports::{LlmError, Memory, MemoryError, RecentList},
 };
 
 impl Queue {
@@ -28,15 +28,33 @@ impl Queue {
         Ok(self.connection().hget(self.keys(pair).journal(pair), key).await?)
     }
 
-    /// Stores a paid reply before it is used. The first reply under a key stays, until the journal of
-    /// an ended pair is forgotten.
+    /// Stores a paid reply before it is used. The first reply under a key stays, until the journal of an ended
+    /// pair is forgotten. `false` when the pair has ended already, or is not known: nobody will ask for the
+    /// reply, and nothing would ever forget it, so it is not stored.
     ///
     /// # Errors
     /// When Redis is away, or the reply has more than 2 MiB.
-    pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<(), QueueError> {
+    pub async fn journal_put(&self, pair: PairId, key: &str, reply: &[u8]) -> Result<bool, QueueError> {
         check_size("reply", reply.len())?;
-        let _: bool = self.connection().hset_nx(self.keys(pair).journal(pair), key, reply).await?;
-        Ok(())
+        let keys = self.keys(pair);
+        let mut call = self.scripts().journal.key(keys.record(pair));
+        call.key(keys.journal(pair)).arg(key).arg(reply);
+        Ok(call.invoke_async::<i64>(&mut self.connection()).await? >= 0)
+    }
+}
+
+/// Redis away is a pause; a journal that is no journal stays so.
+impl From<QueueError> for LlmError {
+    fn from(error: QueueError) -> Self {
+        let message = error.to_string();
+        if error.is_passing() { Self::Journal { message } } else { Self::JournalUnusable { message } }
+    }
+}
+
+/// Redis away is a pause; a list that is no list stays so.
+impl From<QueueError> for MemoryError {
+    fn from(error: QueueError) -> Self {
+        if error.is_passing() { Self::Away(Box::new(error)) } else { Self::Unusable(Box::new(error)) }
     }
 }
 
@@ -48,7 +66,6 @@ impl Memory for Queue {
             pipe.lrange(keys.recent(list), 0, -1);
         }
         let lists: Result<Vec<Vec<String>>, _> = pipe.query_async(&mut self.connection()).await;
-        let lists = lists.map_err(|error| MemoryError(Box::new(error)))?;
-        Ok(lists.into_iter().flatten().collect())
+        Ok(lists.map_err(QueueError::from)?.into_iter().flatten().collect())
     }
 }

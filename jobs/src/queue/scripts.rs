@@ -29,8 +29,8 @@ macro_rules! scripts {
 }
 
 scripts!(
-    start, claim, own, lapsed, reclaim, renew, commit, delay, promote, bury, release, sweep, replay, edit,
-    discard, take, delivered, put_back, forget,
+    start, claim, own, begin, lapses, reclaim, renew, commit, delay, promote, bury, release, sweep, replay,
+    edit, discard, take, delivered, put_back, forget, journal,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.

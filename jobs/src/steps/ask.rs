@@ -111,7 +111,9 @@ pub(super) async fn ask<T: DeserializeOwned, U>(
         request.messages.truncate(first);
         let quote = if reply.text.trim().is_empty() { "(nothing)" } else { &reply.text };
         request.messages.push(Message { role: Role::Assistant, content: clip(quote, QUOTE_CHARS_MAX) });
-        request.messages.push(prompt::again(&refused.reason)?);
+        // The number tells it from the request before, which may have had the same reply: a request that is
+        // asked twice is answered from the journal, and no better than the first time.
+        request.messages.push(prompt::again(&refused.reason, again)?);
     }
 }
 
@@ -214,6 +216,22 @@ mod tests {
         assert_eq!(asked[2].messages[2].content, r#"{"objects": []}"#);
         assert!(asked[2].messages[3].content.contains("there is no object"));
         assert!(asked.iter().all(|request| request.seed == 7));
+    }
+
+    /// The same request would be answered from the journal, with the same reply.
+    #[tokio::test]
+    async fn no_request_is_asked_twice_whatever_the_model_repeats() {
+        for text in ["no", "", r#"{"objects": []}"#] {
+            let llm = FakeLlm::new(move |_| Ok(reply(text)));
+            let check = |_: ObjectsReply, _: &Reply| Err::<(), _>(Refused::outright("there is no object"));
+            let asked = ask(&llm, objects_request(), check).await.unwrap();
+            assert!(matches!(asked, Ask::Unusable { .. }));
+            let asked = llm.asked();
+            assert_eq!(asked.len(), 1 + AGAIN_MAX);
+            for (at, request) in asked.iter().enumerate() {
+                assert!(!asked[..at].contains(request), "{request:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -2,9 +2,12 @@
 //! made by worker processes of their own, each with one fault that fix mends. It can hold its replies to one
 //! purpose, so that a test can act while a step is in the middle.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::{Json, Router, extract::State, routing::post};
@@ -25,7 +28,8 @@ show();
 
 struct Shared {
     held: watch::Sender<Option<Purpose>>,
-    asked: Mutex<Vec<Purpose>>,
+    /// Purpose and messages of each call.
+    asked: Mutex<Vec<(Purpose, String)>>,
     questions: AtomicU64,
 }
 
@@ -68,14 +72,23 @@ impl CannedLlm {
 
     /// Whether this was asked.
     pub(crate) fn was_asked(&self, purpose: Purpose) -> bool {
-        self.shared.asked.lock().unwrap().contains(&purpose)
+        self.shared.asked.lock().unwrap().iter().any(|(asked, _)| *asked == purpose)
+    }
+
+    /// How often each request was asked; each time had to be paid for.
+    pub(crate) fn paid(&self) -> HashMap<(Purpose, String), usize> {
+        let mut paid = HashMap::new();
+        for call in &*self.shared.asked.lock().unwrap() {
+            *paid.entry(call.clone()).or_default() += 1;
+        }
+        paid
     }
 }
 
 async fn complete(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> Json<Value> {
     let purpose: Purpose = serde_json::from_value(body["response_format"]["json_schema"]["name"].clone())
         .expect("a schema that is named after its purpose");
-    shared.asked.lock().unwrap().push(purpose);
+    shared.asked.lock().unwrap().push((purpose, body["messages"].to_string()));
     let mut held = shared.held.subscribe();
     held.wait_for(|held| *held != Some(purpose)).await.expect("the server lives");
     let text = reply(purpose, shared.questions.fetch_add(1, Ordering::Relaxed)).to_string();
@@ -86,7 +99,8 @@ async fn complete(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) ->
     }))
 }
 
-fn reply(purpose: Purpose, number: u64) -> Value {
+/// What the server says; `number` tells questions apart.
+pub(crate) fn reply(purpose: Purpose, number: u64) -> Value {
     match purpose {
         Purpose::Objects => json!({ "objects": ["kite", "lantern", "bridge", "drum", "kettle"] }),
         Purpose::Question => json!({ "question": question(number) }),

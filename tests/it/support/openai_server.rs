@@ -137,7 +137,7 @@ impl Shared {
 impl Manner {
     /// Whether the client gets a reply, good or bad, and not an error.
     fn is_reply(self) -> bool {
-        !matches!(self, Self::Cut | Self::Unfinished | Self::Broken | Self::TooLarge)
+        !matches!(self, Self::Cut | Self::Unfinished | Self::Broken)
     }
 }
 

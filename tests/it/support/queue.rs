@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mondo_jobs::{
-    job::{Job, Step},
+    job::{Job, JobId, Step},
     pair::PairId,
     queue::{
-        Arrival, Commit, Cursor, Death, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader,
-        Retention,
+        Arrival, Bounds, Commit, Death, Delivery, End, Leases, NewJob, NewPair, Priority, Queue, QueueConfig,
+        Reader, Retention,
     },
 };
 use secrecy::SecretString;
@@ -57,14 +57,8 @@ impl TestQueue {
     /// Takes over everything of a step whose lease, a short one, has lapsed.
     pub(crate) async fn reclaim(&self, step: Step, consumer: &str) -> Vec<Delivery> {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let mut reader = self.reader(step, consumer).await;
-        let (mut from, mut all) = (Some(Cursor::default()), Vec::new());
-        while let Some(place) = from {
-            let (next, found) = reader.reclaim(&place, 100).await.unwrap();
-            all.extend(found.into_iter().map(job));
-            from = next;
-        }
-        all
+        let arrivals = self.queue.reclaim(0, step, consumer, 100).await.unwrap();
+        arrivals.into_iter().map(job).collect()
     }
 
     pub(crate) async fn reader(&self, step: Step, consumer: &str) -> Reader {
@@ -113,9 +107,25 @@ pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
 }
 
 pub(crate) async fn connect_sharded(url: SecretString, lease: Duration, shards: u32) -> Queue {
+    connect_bounded(url, lease, shards, Bounds::default()).await
+}
+
+pub(crate) async fn connect_bounded(
+    url: SecretString,
+    lease: Duration,
+    shards: u32,
+    bounds: Bounds,
+) -> Queue {
     let (prefix, connect_time_max) = ("test".to_owned(), Duration::from_secs(30));
     let retention = Retention::default();
-    Queue::connect(QueueConfig { url, prefix, lease, shards, retention, connect_time_max }).await.unwrap()
+    let config = QueueConfig { url, prefix, lease, shards, retention, bounds, connect_time_max };
+    Queue::connect(config).await.unwrap()
+}
+
+/// Renews leases; gives the jobs whose lease is lost.
+pub(crate) async fn renew(queue: &Queue, consumer: &str, held: &[&Delivery]) -> Vec<JobId> {
+    let mut leases = Leases::connect(queue, Duration::from_secs(10)).await.unwrap();
+    leases.renew(consumer, held).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {

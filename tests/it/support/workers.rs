@@ -70,7 +70,8 @@ impl Workers {
         });
         let (shutdown, pulse) = (CancellationToken::new(), Pulse::default());
         let steps = Step::ALL.map(|step| (step, slots)).to_vec();
-        let options = WorkerOptions { steps, grace, pulse: pulse.clone() };
+        let options =
+            WorkerOptions { steps, grace, progress_max: Duration::from_mins(5), pulse: pulse.clone() };
         let task = tokio::spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
         Self { shutdown, pulse, seen, task }
     }

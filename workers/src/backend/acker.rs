@@ -76,7 +76,7 @@ impl Acker {
                     note_commit(claim, result);
                 }
             }
-            Err(None) => {}
+            Err(None) => commits.iter().for_each(|(claim, _)| self.leave(claim)),
             // One of them is at fault; the others must not suffer for it.
             Err(Some(_)) if commits.len() > 1 => {
                 for commit in commits {
@@ -123,11 +123,17 @@ impl Acker {
             Ok(false) => {
                 tracing::warn!(job.id = %delivery.job, end = name, "lease was lost; somebody else decides");
             }
-            Err(None) => {}
+            Err(None) => self.leave(claim),
             Err(Some(error)) => {
                 tracing::error!(job.id = %delivery.job, end = name, %error, "end cannot be stored; the lease will lapse");
             }
         }
+    }
+
+    /// Leaves a job whose end cannot be stored to whoever takes over its lease.
+    fn leave(&self, claim: &Claim) {
+        let lease_secs = self.queue.lease().as_secs();
+        tracing::warn!(job.id = %claim.delivery().job, lease_secs, "redis is away; the job is left to its lease, and will be run again");
     }
 
     async fn set_aside(&self, desk: &Desk, entry: &Undecodable) {
@@ -144,20 +150,21 @@ impl Acker {
         F: Future<Output = Result<T, QueueError>>,
     {
         let (mut pause, pause_max) = PAUSES;
-        loop {
-            match call().await {
-                Ok(value) => {
-                    self.outage.back();
-                    return Ok(value);
+        let work = async {
+            loop {
+                match call().await {
+                    Ok(value) => {
+                        self.outage.back();
+                        return Ok(value);
+                    }
+                    Err(error) if !error.is_passing() => return Err(Some(error)),
+                    Err(error) => self.outage.away(&error),
                 }
-                Err(error) if !error.is_passing() => return Err(Some(error)),
-                Err(error) => self.outage.away(&error),
+                sleep(pause).await;
+                pause = (pause * 2).min(pause_max);
             }
-            tokio::select! {
-                () = self.give_up.cancelled() => return Err(None),
-                () = sleep(pause) => pause = (pause * 2).min(pause_max),
-            }
-        }
+        };
+        self.give_up.run_until_cancelled(work).await.unwrap_or(Err(None))
     }
 }
 

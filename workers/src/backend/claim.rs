@@ -3,13 +3,15 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU8, Ordering},
     },
+    task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use mondo_jobs::{job::Step, pair::PairId, queue::Delivery};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::pulse::Beat;
@@ -20,14 +22,13 @@ pub(super) struct Desk {
     pub(super) step: Step,
     /// Fresh on every start, so that nobody else's entries are mistaken for ours.
     pub(super) consumer: String,
-    /// One permit for each slot; a claim holds one from before it is read until its end is stored.
+    /// One permit for each slot; a claim holds one from before it is offered until its end is stored.
     pub(super) credit: Arc<Semaphore>,
     pub(super) slots: usize,
     pub(super) beat: Arc<Beat>,
-    /// Set by the keeper when a lease of somebody has lapsed; cleared by the fetcher that looks.
-    pub(super) lapsed: AtomicBool,
-    /// The connection that the fetcher may be blocked on; 0 for none.
-    pub(super) reader: AtomicU64,
+    /// Claims on their way to the worker, never more than slots; absent once none is taken any more.
+    offers: Mutex<Option<mpsc::UnboundedSender<Claim>>>,
+    offered: Mutex<mpsc::UnboundedReceiver<Claim>>,
     held: Mutex<Held>,
 }
 
@@ -37,25 +38,26 @@ type Held = HashMap<(PairId, String), Weak<ClaimInner>>;
 const UNSTARTED: u8 = 0;
 const STARTED: u8 = 1;
 const HANDED_BACK: u8 = 2;
+const ENDED: u8 = 3;
 
 impl Desk {
     pub(super) fn new(step: Step, consumer: String, slots: usize, beat: Arc<Beat>) -> Self {
+        let (offers, offered) = mpsc::unbounded_channel();
         Self {
             step,
             consumer,
             credit: Arc::new(Semaphore::new(slots)),
             slots,
             beat,
-            // What a crash left behind is looked for at once.
-            lapsed: AtomicBool::new(true),
-            reader: AtomicU64::new(0),
+            offers: Mutex::new(Some(offers)),
+            offered: Mutex::new(offered),
             held: Mutex::default(),
         }
     }
 
-    /// Takes a delivery in; `None` when it is under way here already.
-    pub(super) fn hold(self: &Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) -> Option<Claim> {
-        let mut held = self.held();
+    /// Takes a delivery in, so that its lease is renewed; `None` when it is under way here already.
+    pub(super) fn hold(self: &Arc<Self>, delivery: Delivery) -> Option<Claim> {
+        let mut held = lock(&self.held);
         // Two streams may have the same entry id; no pair is in both.
         let key = (delivery.pair, delivery.entry.clone());
         if held.contains_key(&key) {
@@ -64,25 +66,42 @@ impl Desk {
         let claim = Arc::new(ClaimInner {
             delivery,
             desk: Arc::clone(self),
-            lost: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
             notes: Arc::default(),
             phase: AtomicU8::new(UNSTARTED),
-            _permit: permit,
+            renewed: Mutex::new(Instant::now()),
+            slot: OnceLock::new(),
         });
         held.insert(key, Arc::downgrade(&claim));
         Some(Claim(claim))
     }
 
+    /// Passes a claim to the worker; `false` when it takes nothing any more.
+    pub(super) fn offer(&self, claim: Claim) -> bool {
+        lock(&self.offers).as_ref().is_some_and(|offers| offers.send(claim).is_ok())
+    }
+
+    /// The next claim that was offered, none once the desk is closed.
+    pub(super) fn poll_offered(&self, cx: &mut Context<'_>) -> Poll<Option<Claim>> {
+        lock(&self.offered).poll_recv(cx)
+    }
+
+    /// Nothing is offered from here on.
+    pub(super) fn close(&self) {
+        lock(&self.offers).take();
+    }
+
     /// Everything under way.
     pub(super) fn claims(&self) -> Vec<Claim> {
         // Collected first: a claim that is dropped while the lock is held would wait for it for ever.
-        let held: Vec<Weak<ClaimInner>> = self.held().values().cloned().collect();
+        let held: Vec<Weak<ClaimInner>> = lock(&self.held).values().cloned().collect();
         held.iter().filter_map(Weak::upgrade).map(Claim).collect()
     }
+}
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A claimed job; its slot is free again once the last clone is gone.
@@ -92,10 +111,12 @@ pub(super) struct Claim(Arc<ClaimInner>);
 struct ClaimInner {
     delivery: Delivery,
     desk: Arc<Desk>,
-    lost: CancellationToken,
+    stop: CancellationToken,
+    ended: CancellationToken,
     notes: Arc<Notes>,
     phase: AtomicU8,
-    _permit: OwnedSemaphorePermit,
+    renewed: Mutex<Instant>,
+    slot: OnceLock<OwnedSemaphorePermit>,
 }
 
 impl Claim {
@@ -107,9 +128,35 @@ impl Claim {
         &self.0.desk
     }
 
-    /// Cancelled when the lease is lost.
-    pub(super) fn lost(&self) -> &CancellationToken {
-        &self.0.lost
+    /// Whether the job was there when a worker ended; then it is run alone.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.0.delivery.crashes > 0
+    }
+
+    /// Gives the claim its slot.
+    pub(super) fn seat(&self, slot: OwnedSemaphorePermit) {
+        // A second slot would be given back at once, and no claim is given one.
+        let _ = self.0.slot.set(slot);
+    }
+
+    /// Cancelled when the run may not go on: the lease is lost, or the job was handed back.
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Cancelled when the claim is gone, its end stored.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.0.ended.clone()
+    }
+
+    /// The lease was renewed by a call that was begun at this moment.
+    pub(super) fn renewed(&self, at: Instant) {
+        *lock(&self.0.renewed) = at;
+    }
+
+    /// How long ago the lease was last known to be ours.
+    pub(super) fn unrenewed_for(&self) -> Duration {
+        lock(&self.0.renewed).elapsed()
     }
 
     /// What the run leaves behind for a dead letter.
@@ -124,7 +171,21 @@ impl Claim {
 
     /// Gives up a job that has not been started; `false` when it has.
     pub(super) fn hand_back(&self) -> bool {
-        self.leave_unstarted_for(HANDED_BACK)
+        let handed_back = self.leave_unstarted_for(HANDED_BACK);
+        if handed_back {
+            self.0.stop.cancel();
+        }
+        handed_back
+    }
+
+    /// The run has come to its end, which is on its way to be stored.
+    pub(super) fn end(&self) {
+        self.0.phase.store(ENDED, Ordering::Release);
+    }
+
+    /// Whether nothing is left to cancel.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.0.phase.load(Ordering::Acquire), ENDED | HANDED_BACK)
     }
 
     fn leave_unstarted_for(&self, phase: u8) -> bool {
@@ -134,6 +195,7 @@ impl Claim {
 
 impl Drop for ClaimInner {
     fn drop(&mut self) {
-        self.desk.held().remove(&(self.delivery.pair, self.delivery.entry.clone()));
+        lock(&self.desk.held).remove(&(self.delivery.pair, self.delivery.entry.clone()));
+        self.ended.cancel();
     }
 }

@@ -1,10 +1,10 @@
-//! Claims jobs of one step: what was its own already, what others left behind, and what is new.
+//! Claims jobs of one step: what was its own already, and what is new.
 
-use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mondo_jobs::queue::{Arrival, Cursor, Queue, QueueError, Reader};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     acker::{Ending, Endings},
     claim::{Claim, Desk},
+    gate::Gate,
     outage::Outage,
     outcome::{CRASHES_MAX, Outcome, crashed},
 };
@@ -28,29 +29,34 @@ const UNBLOCK_TIME_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Fetcher {
     pub(super) queue: Queue,
     pub(super) desk: Arc<Desk>,
+    pub(super) gate: Arc<Gate>,
     pub(super) outage: Arc<Outage>,
+    pub(super) counter: Counter,
+}
+
+/// Where claims are handed out, and back.
+#[derive(Clone)]
+pub(super) struct Counter {
     pub(super) endings: Endings,
-    pub(super) claims: mpsc::Sender<Claim>,
     pub(super) stop: CancellationToken,
 }
 
-/// A connection, and what is still to be looked through before new entries are read.
+/// A connection, and where the look through our own pending entries goes on; nowhere once all were looked at.
 struct Source {
     reader: Reader,
-    /// Where the look through our own pending entries goes on; absent once all were looked at.
     own: Option<Cursor>,
-    /// Where the look through lapsed leases goes on; absent once all were looked at.
-    lapsed: Option<Cursor>,
 }
 
 impl Fetcher {
     /// Runs until it is stopped; then hands back what was not started.
     pub(super) async fn run(self) {
+        let stop = &self.counter.stop;
         let mut source = None;
         let (mut pause, pause_max) = PAUSES;
-        while let Some(permits) = self.credit().await {
-            match self.fetch(&mut source, permits).await {
-                Ok(()) => {
+        while let Some(slots) = self.slots().await {
+            match self.fetch(&mut source, slots).await {
+                Ok(false) => {}
+                Ok(true) => {
                     self.outage.back();
                     self.desk.beat.polled();
                     pause = PAUSES.0;
@@ -58,123 +64,174 @@ impl Fetcher {
                 Err(error) => {
                     // A new connection also remakes the group, and finds what a lost reply delivered.
                     source = None;
-                    self.outage.away(&error);
+                    if error.is_group_missing() {
+                        tracing::warn!(step = %self.desk.step, %error, "redis was emptied; the step's group is made again");
+                        metrics::counter!("mondo_groups_remade_total").increment(1);
+                    } else {
+                        self.outage.away(&error);
+                    }
                     tokio::select! {
-                        () = self.stop.cancelled() => break,
+                        () = stop.cancelled() => break,
                         () = sleep(pause) => pause = (pause * 2).min(pause_max),
                     }
                 }
             }
         }
-        self.desk.reader.store(0, Ordering::Release);
+        self.desk.close();
         for claim in self.desk.claims() {
-            self.hand_back(claim);
+            self.counter.hand_back(claim);
         }
     }
 
-    fn hand_back(&self, claim: Claim) {
-        if claim.hand_back() {
-            // Fails only when the acker is gone, and then the lease lapses.
-            let _ = self.endings.send(Ending::Job(claim, Outcome::Release));
+    /// Free slots, at least one, once the gate is open; `None` when it is time to stop.
+    async fn slots(&self) -> Option<OwnedSemaphorePermit> {
+        if self.counter.stop.is_cancelled() {
+            return None;
         }
-    }
-
-    /// Free slots, at least one; `None` when it is time to stop.
-    async fn credit(&self) -> Option<OwnedSemaphorePermit> {
-        if self.desk.credit.available_permits() == 0 {
-            self.desk.beat.busy();
-        }
-        let first = tokio::select! {
-            biased;
-            () = self.stop.cancelled() => return None,
-            permit = Arc::clone(&self.desk.credit).acquire_owned() => permit.ok()?,
+        let credit = &self.desk.credit;
+        let mut slots = match Arc::clone(credit).try_acquire_owned() {
+            Ok(slot) if !self.gate.is_closed() => slot,
+            _ => {
+                let free = async {
+                    self.gate.until_open().await;
+                    Arc::clone(credit).acquire_owned().await.ok()
+                };
+                self.idle_until(free).await?
+            }
         };
-        self.desk.beat.free();
-        let mut permits = first;
-        let more = self.desk.credit.available_permits().min(READ_MAX - 1);
+        let more = credit.available_permits().min(READ_MAX - 1);
         if let Ok(more) = u32::try_from(more)
-            && let Ok(rest) = Arc::clone(&self.desk.credit).try_acquire_many_owned(more)
+            && let Ok(rest) = Arc::clone(credit).try_acquire_many_owned(more)
         {
-            permits.merge(rest);
+            slots.merge(rest);
         }
-        Some(permits)
+        Some(slots)
     }
 
-    /// One look at the queue, for at most as many entries as there are permits.
+    /// One look at the queue, for about as many entries as there are slots; `false` when it did not come to it.
     async fn fetch(
         &self,
         source: &mut Option<Source>,
-        mut permits: OwnedSemaphorePermit,
-    ) -> Result<(), QueueError> {
+        slots: OwnedSemaphorePermit,
+    ) -> Result<bool, QueueError> {
+        if self.gate.is_closed() {
+            return Ok(false);
+        }
         let source = match source {
             Some(source) => source,
-            None => source.insert(self.connect().await?),
+            None => match self.counter.stop.run_until_cancelled(self.connect()).await {
+                Some(connected) => source.insert(connected?),
+                None => return Ok(false),
+            },
         };
-        if self.desk.lapsed.swap(false, Ordering::AcqRel) {
-            source.lapsed.get_or_insert_default();
-        }
-        let count = permits.num_permits();
-        let arrivals = if let Some(from) = &source.own {
-            let (next, found) = source.reader.own(from, count).await?;
-            source.own = next;
-            found
-        } else if let Some(from) = &source.lapsed {
-            let (next, found) = source.reader.reclaim(from, count).await?;
-            source.lapsed = next;
-            for arrival in &found {
-                tracing::info!(step = %self.desk.step, entry = arrival.entry(), "lapsed lease is taken over");
+        let count = slots.num_permits();
+        let arrivals = match &source.own {
+            Some(from) => {
+                let look = source.reader.own(from, count);
+                let Some(found) = self.counter.stop.run_until_cancelled(look).await else { return Ok(false) };
+                let (next, found) = found?;
+                source.own = next;
+                found
             }
-            found
-        } else {
-            self.read(&mut source.reader, count).await?
+            None => self.read(&mut source.reader, count).await?,
         };
-        for arrival in arrivals {
-            if let Some(permit) = permits.split(1) {
-                self.deliver(arrival, permit).await;
-            }
-        }
-        Ok(())
+        self.deliver(arrivals, slots).await;
+        Ok(true)
     }
 
     async fn connect(&self) -> Result<Source, QueueError> {
         let reader = Reader::connect(&self.queue, 0, self.desk.step, &self.desk.consumer, BLOCK).await?;
-        self.desk.reader.store(reader.id(), Ordering::Release);
-        Ok(Source { reader, own: Some(Cursor::default()), lapsed: None })
+        Ok(Source { reader, own: Some(Cursor::default()) })
     }
 
-    /// Waits for new entries. A stop ends the wait through Redis, so that nothing is claimed by a read that
-    /// nobody listens to any more.
+    /// Waits for new entries. A stop, or a gate that closes, ends the wait through Redis, so that nothing is
+    /// claimed by a read that nobody listens to any more.
     async fn read(&self, reader: &mut Reader, count: usize) -> Result<Vec<Arrival>, QueueError> {
         let id = reader.id();
+        let told = async {
+            tokio::select! {
+                () = self.counter.stop.cancelled() => {}
+                () = self.gate.until_closed() => {}
+            }
+        };
         let mut read = std::pin::pin!(reader.read(count, BLOCK));
         tokio::select! {
             biased;
-            found = &mut read => found,
-            () = self.stop.cancelled() => {
-                self.queue.unblock(id).await?;
-                timeout(UNBLOCK_TIME_MAX, read).await.unwrap_or_else(|_| Ok(Vec::new()))
+            found = &mut read => return found,
+            () = told => {}
+        }
+        let unblocked = async {
+            self.queue.unblock(id).await?;
+            read.await
+        };
+        timeout(UNBLOCK_TIME_MAX, unblocked).await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+
+    /// Hands arrivals out. Those over the free slots are held, their leases renewed, until slots are free.
+    async fn deliver(&self, arrivals: Vec<Arrival>, mut slots: OwnedSemaphorePermit) {
+        let (mut claims, mut undecodable) = (Vec::new(), Vec::new());
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Job(delivery) => claims.extend(self.desk.hold(delivery)),
+                Arrival::Undecodable(entry) => undecodable.push(entry),
             }
+        }
+        for claim in claims {
+            match self.slot(&mut slots).await {
+                Some(slot) => self.counter.hand_out(claim, slot),
+                None => self.counter.hand_back(claim),
+            }
+        }
+        for entry in undecodable {
+            // Without a slot it is time to stop, and the lease lapses.
+            let Some(slot) = self.slot(&mut slots).await else { return };
+            self.counter.end(Ending::Undecodable(Arc::clone(&self.desk), entry, slot));
         }
     }
 
-    async fn deliver(&self, arrival: Arrival, permit: OwnedSemaphorePermit) {
-        let delivery = match arrival {
-            Arrival::Job(delivery) => delivery,
-            Arrival::Undecodable(entry) => {
-                // Fails only when the acker is gone, and then the lease lapses.
-                let _ = self.endings.send(Ending::Undecodable(Arc::clone(&self.desk), entry, permit));
-                return;
-            }
-        };
-        let too_often = delivery.crashes >= CRASHES_MAX;
-        let Some(claim) = self.desk.hold(delivery, permit) else { return };
-        if too_often {
-            let outcome = crashed(claim.delivery());
-            tracing::error!(job.id = %claim.delivery().job, "job ended its worker too often; it is a dead letter");
-            let _ = self.endings.send(Ending::Job(claim, outcome));
-        } else if self.stop.is_cancelled() || self.claims.send(claim.clone()).await.is_err() {
-            // The worker takes nothing any more.
+    /// One of these slots or the next free one; `None` when it is time to stop.
+    async fn slot(&self, slots: &mut OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        if let Some(slot) = slots.split(1) {
+            return Some(slot);
+        }
+        self.idle_until(async { Arc::clone(&self.desk.credit).acquire_owned().await.ok() }).await
+    }
+
+    /// Waits for a slot, which is as healthy as polling; `None` when it is time to stop.
+    async fn idle_until(
+        &self,
+        free: impl Future<Output = Option<OwnedSemaphorePermit>>,
+    ) -> Option<OwnedSemaphorePermit> {
+        self.desk.beat.busy();
+        let slot = self.counter.stop.run_until_cancelled(free).await?;
+        self.desk.beat.free();
+        slot
+    }
+}
+
+impl Counter {
+    /// Passes a claim to its worker, unless it has ended its worker too often.
+    pub(super) fn hand_out(&self, claim: Claim, slot: OwnedSemaphorePermit) {
+        claim.seat(slot);
+        let delivery = claim.delivery();
+        if delivery.crashes >= CRASHES_MAX {
+            tracing::error!(job.id = %delivery.job, "job ended its worker too often; it is a dead letter");
+            let outcome = crashed(delivery);
+            self.end(Ending::Job(claim, outcome));
+        } else if self.stop.is_cancelled() || !claim.desk().offer(claim.clone()) {
             self.hand_back(claim);
         }
+    }
+
+    /// Hands a claim back that was not started.
+    pub(super) fn hand_back(&self, claim: Claim) {
+        if claim.hand_back() {
+            self.end(Ending::Job(claim, Outcome::Release));
+        }
+    }
+
+    pub(super) fn end(&self, ending: Ending) {
+        // Fails only when the acker is gone, and then the lease lapses.
+        let _ = self.endings.send(ending);
     }
 }

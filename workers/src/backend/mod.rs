@@ -1,20 +1,26 @@
 //! How jobs come from the queue to whoever handles them, and how their ends go back: our own backend for
 //! apalis.
 //!
-//! For each step there is one apalis worker. Its *fetcher* claims entries, never more than there are free
-//! slots, on a connection of its own. A *keeper* renews leases and looks for what others left behind. Results
-//! go to one *acker*, which commits them in batches. None of them ever gives up: without Redis they pause.
+//! For each step there is one apalis worker. Its *fetcher* claims entries on a connection of its own; those
+//! over its free slots wait. A *renewer* keeps their leases on a thread of its own. The *takeover* brings what
+//! gone workers left behind, one job at a time, and the *gate* lets each of these run alone. Results go to one
+//! *acker*, which commits them in batches. Without Redis they all pause, until the process has been of no use
+//! for so long that it ends.
 
 mod acker;
 mod backoff;
 mod claim;
 mod fetcher;
+mod gate;
 mod keeper;
 mod outage;
 mod outcome;
 mod pulse;
+mod renewer;
 mod run;
+mod runs;
 mod source;
+mod takeover;
 
 use async_trait::async_trait;
 use mondo_jobs::{
@@ -26,6 +32,9 @@ pub use self::{
     pulse::Pulse,
     run::{WorkerOptions, WorkersError, run_workers},
 };
+
+/// The class of jobs that wait for a worker of a newer release. Whoever reads envelopes says so, once.
+pub const NEWER: &str = "newer";
 
 /// Does the work of a job.
 #[async_trait]

@@ -8,10 +8,9 @@ use mondo_jobs::{
     queue::{Commit, Delivery},
 };
 use tokio::task::JoinError;
-use tower::timeout::error::Elapsed;
 
 use super::{
-    Failure,
+    Failure, NEWER,
     backoff::{retry_delay, wait_delay},
 };
 
@@ -48,6 +47,8 @@ pub(super) enum Interrupted {
     Drained,
     #[error("the job was handed back before it was started")]
     HandedBack,
+    #[error("the run took longer than the {0:?} that its step allows")]
+    TimedOut(Duration),
 }
 
 /// Decides by what the run returned; `random` is in 0..1.
@@ -60,9 +61,9 @@ pub(super) fn decide(delivery: &Delivery, result: Result<Commit, BoxDynError>, r
         Some(Interrupted::Drained) => return Outcome::Release,
         // Whoever has it now, or handed it back, takes care of it.
         Some(Interrupted::LeaseLost | Interrupted::HandedBack) => return Outcome::Forget,
-        None => {}
+        Some(Interrupted::TimedOut(_)) | None => {}
     }
-    of_failure(delivery, failure_of(delivery, error), random)
+    of_failure(delivery, failure_of(error), random)
 }
 
 /// A job whose runs ended with their worker too often.
@@ -91,7 +92,9 @@ fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
         }
         Disposition::Wait { after } => {
             let delay = wait_delay(after, random);
-            tracing::info!(job.id = %job, %step, class, error, ?delay, "job waits");
+            if class != NEWER {
+                tracing::info!(job.id = %job, %step, class, error, ?delay, "job waits");
+            }
             Outcome::Wait(delay)
         }
         Disposition::Halt => {
@@ -101,7 +104,7 @@ fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
     }
 }
 
-fn failure_of(delivery: &Delivery, error: BoxDynError) -> Failure {
+fn failure_of(error: BoxDynError) -> Failure {
     let retry = |class: &str, text: String| Failure {
         disposition: Disposition::Retry,
         class: class.to_owned(),
@@ -111,12 +114,8 @@ fn failure_of(delivery: &Delivery, error: BoxDynError) -> Failure {
         Ok(failure) => return *failure,
         Err(error) => error,
     };
-    if error.is::<Elapsed>() {
-        let seconds = delivery.step.time_max().as_secs();
-        return retry(
-            "timeout",
-            format!("the run took longer than the {seconds} s of step {}", delivery.step),
-        );
+    if let Some(late @ Interrupted::TimedOut(_)) = error.downcast_ref() {
+        return retry("timeout", late.to_string());
     }
     match error.downcast::<JoinError>() {
         Ok(error) => match error.try_into_panic() {
@@ -138,7 +137,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use mondo_jobs::{job::Job, pair::PairId, queue::Priority};
-    use tower::{Service as _, ServiceExt as _, service_fn, timeout::Timeout};
 
     use super::*;
 
@@ -192,16 +190,14 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_timeout_and_a_panic_are_failed_attempts() {
-        let forever = service_fn(|()| std::future::pending::<Result<(), BoxDynError>>());
-        let mut service = Timeout::new(forever, Duration::from_secs(1));
-        let late = service.ready().await.unwrap().call(()).await.unwrap_err();
+        let late = Interrupted::TimedOut(Duration::from_mins(5)).into();
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async { panic!("at the disco") });
         let panic: BoxDynError = tasks.join_next().await.unwrap().unwrap_err().into();
 
-        for (error, class, text) in [(late, "timeout", "300 s"), (panic, "panic", "at the disco")] {
+        for (error, class, text) in [(late, "timeout", "300s"), (panic, "panic", "at the disco")] {
             let Outcome::Bury { attempts: 5, class: got, chain } = decide(&delivery(4), Err(error), 1.0)
             else {
                 panic!("{class} is not buried at its last attempt");

@@ -1,7 +1,7 @@
 //! Whether work is still being fetched: a worker may answer every ping and yet consume nothing.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,17 +13,29 @@ pub struct Pulse {
 
 impl Pulse {
     /// The time since the last successful look at the queue, of the step for which it is longest. A step all
-    /// of whose slots are busy does not look and counts as well. Absent until workers run. Healthy is under
-    /// 15 s.
+    /// of whose slots are busy does not look and counts as well. Absent until every step has looked once.
+    /// Healthy is under 15 s.
     pub fn last_poll_age(&self) -> Option<Duration> {
-        let beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
+        let beats = self.beats();
+        if beats.iter().any(|beat| matches!(*beat.state(), State::New(_))) {
+            return None;
+        }
         beats.iter().map(|beat| beat.age()).max()
     }
 
+    /// As [`Pulse::last_poll_age`]; a step that has never looked counts from its start.
+    pub(super) fn silence(&self) -> Duration {
+        self.beats().iter().map(|beat| beat.age()).max().unwrap_or_default()
+    }
+
     pub(super) fn add(&self) -> Arc<Beat> {
-        let beat = Arc::new(Beat(Mutex::new(State::Polled(Instant::now()))));
-        self.beats.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&beat));
+        let beat = Arc::new(Beat(Mutex::new(State::New(Instant::now()))));
+        self.beats().push(Arc::clone(&beat));
         beat
+    }
+
+    fn beats(&self) -> MutexGuard<'_, Vec<Arc<Beat>>> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -31,6 +43,8 @@ impl Pulse {
 pub(super) struct Beat(Mutex<State>);
 
 enum State {
+    /// Started, and not yet polled.
+    New(Instant),
     Polled(Instant),
     Busy,
 }
@@ -38,27 +52,31 @@ enum State {
 impl Beat {
     /// A look at the queue succeeded.
     pub(super) fn polled(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Polled(Instant::now());
+        *self.state() = State::Polled(Instant::now());
     }
 
-    /// All slots are taken.
+    /// All slots are taken, or nothing may be claimed now.
     pub(super) fn busy(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Busy;
+        *self.state() = State::Busy;
     }
 
     /// A slot is free: a look may be expected from now on.
     pub(super) fn free(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if matches!(*state, State::Busy) {
             *state = State::Polled(Instant::now());
         }
     }
 
     fn age(&self) -> Duration {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Polled(at) => at.elapsed(),
+        match *self.state() {
+            State::New(at) | State::Polled(at) => at.elapsed(),
             State::Busy => Duration::ZERO,
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,6 +89,8 @@ mod tests {
         let pulse = Pulse::default();
         assert_eq!(pulse.last_poll_age(), None);
         let (first, second) = (pulse.add(), pulse.add());
+        first.polled();
+        assert_eq!(pulse.last_poll_age(), None, "the second step has not looked yet");
         *first.0.lock().unwrap() =
             State::Polled(Instant::now().checked_sub(Duration::from_secs(30)).unwrap());
         second.polled();

@@ -1,6 +1,9 @@
 //! Starts the workers of a process, and ends them without losing anything.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use apalis::{
     layers::{
@@ -9,36 +12,39 @@ use apalis::{
     },
     prelude::{Monitor, ParallelizeExt as _, WorkerBuilder},
 };
-use apalis_core::error::BoxDynError;
-use mondo_jobs::{
-    job::Step,
-    queue::{Commit, Queue},
-};
+use mondo_jobs::{job::Step, queue::Queue};
 use tokio::{
     sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, Level};
+use tracing::Level;
 use uuid::Uuid;
 
 use super::{
     Handler, Pulse,
-    acker::{Acker, Ending},
+    acker::{Acker, Ending, Endings},
     claim::{Claim, Desk},
+    fetcher::{Counter, Fetcher},
+    gate::Gate,
     keeper::Keeper,
     outage::Outage,
-    outcome::Interrupted,
-    source::{Source, SourceConfig},
+    renewer::Renewer,
+    runs::Runs,
+    source::Source,
+    takeover::Takeover,
 };
-use crate::notes;
 
 /// How long cancelled handlers may take to let go.
 const CANCEL_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the last ends may take to be stored.
 const STORE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long they are kept when Redis is away; then their jobs are left to their leases.
+const AWAY_TIME_MAX: Duration = Duration::from_secs(2);
 /// How often the worker of a step is restarted before the process gives up.
 const RESTARTS_MAX: usize = 10;
+/// How often progress is looked at.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
 /// How the workers of a process run.
 #[derive(Clone)]
@@ -47,23 +53,34 @@ pub struct WorkerOptions {
     pub steps: Vec<(Step, usize)>,
     /// How long running jobs may take to finish after the shutdown; then they are handed back.
     pub grace: Duration,
+    /// After how long without a successful look at the queue the workers end.
+    pub progress_max: Duration,
     /// Tells whether work is being fetched.
     pub pulse: Pulse,
 }
 
 /// Why the workers ended without being told to.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkersError {
-    /// The worker of a step kept failing.
-    #[error("the worker of a step ended {RESTARTS_MAX} times; see the log")]
+    /// The worker of a step kept failing, or leases could not be renewed any more.
+    #[error("the workers could not be kept running; see the log")]
     Failed,
+    /// Nothing could be fetched.
+    #[error(
+        "no work could be fetched for {secs} s, so the workers end and whoever started them can start them \
+         afresh; is redis there, and does it take writes?"
+    )]
+    Stuck {
+        /// For how long.
+        secs: u64,
+    },
 }
 
 /// Runs jobs of these steps until the shutdown; then finishes what is running, or hands it back when the grace
 /// is over.
 ///
 /// # Errors
-/// When the worker of a step cannot be kept running; that is a fault of ours.
+/// When the process cannot do its work any more and must be started again.
 pub async fn run_workers(
     queue: Queue,
     options: WorkerOptions,
@@ -72,34 +89,63 @@ pub async fn run_workers(
 ) -> Result<(), WorkersError> {
     let (endings, ended) = mpsc::unbounded_channel();
     // A child, so that a failure here ends these workers and not whoever shares the token.
-    let stop = shutdown.child_token();
+    let halt = Halt { stop: shutdown.child_token(), why: Arc::default() };
     let cancel = CancellationToken::new();
-    let tasks = Tasks::default();
-    let outage = Arc::<Outage>::default();
+    let (tasks, outage, gate) = (Tasks::default(), Arc::<Outage>::default(), Arc::<Gate>::default());
     let desks = desks(&options);
-    tasks.start(&queue, &desks, &outage, ended);
-
+    let counter = Counter { endings, stop: halt.stop.clone() };
     let mut monitor = Monitor::new();
     for desk in desks.iter() {
-        let source = SourceConfig {
+        let runs = Runs {
             queue: queue.clone(),
-            desk: Arc::clone(desk),
-            outage: Arc::clone(&outage),
-            endings: endings.clone(),
-            stop: stop.clone(),
-            tracker: tasks.jobs.clone(),
+            gate: Arc::clone(&gate),
+            handler: Arc::clone(&handler),
+            cancel: cancel.clone(),
         };
-        monitor = register(monitor, source, Arc::clone(&handler), cancel.clone());
+        monitor = register(monitor, desk, runs, &counter.endings, &tasks.jobs);
     }
-    // The acker ends with the last of its senders.
-    drop(endings);
-    run_monitor(monitor, options.grace, &stop, &cancel).await;
+    let (pulse, progress_max) = (options.pulse, options.progress_max);
+    tasks.keeper.spawn(watch_progress(pulse, progress_max, halt.clone()));
+    tasks.keep(&queue, &desks, &outage, ended, halt.clone());
+    // The acker ends with the last of its senders: the counter goes to those that bring jobs.
+    tasks.bring(&queue, &desks, &gate, &outage, counter);
+    run_monitor(monitor, options.grace, &halt, &cancel).await;
 
-    let asked = shutdown.is_cancelled();
-    stop.cancel();
+    halt.stop.cancel();
     cancel.cancel();
-    tasks.settle().await;
-    if asked { Ok(()) } else { Err(WorkersError::Failed) }
+    tasks.settle(&outage).await;
+    halt.why.get().map_or(Ok(()), |why| Err(why.clone()))
+}
+
+/// Ends the workers of a process, and remembers why.
+#[derive(Clone)]
+struct Halt {
+    stop: CancellationToken,
+    why: Arc<OnceLock<WorkersError>>,
+}
+
+impl Halt {
+    fn because(&self, why: WorkersError) {
+        // The first reason is the one that counts.
+        let _ = self.why.set(why);
+        self.stop.cancel();
+    }
+}
+
+/// Ends the process when nothing could be fetched for too long: whoever started it can start it afresh.
+async fn watch_progress(pulse: Pulse, silence_max: Duration, halt: Halt) {
+    let work = async {
+        while pulse.silence() < silence_max {
+            sleep(PROGRESS_PERIOD).await;
+        }
+    };
+    if halt.stop.run_until_cancelled(work).await.is_some() {
+        tracing::error!(
+            secs = silence_max.as_secs(),
+            "no work could be fetched for too long; the workers end"
+        );
+        halt.because(WorkersError::Stuck { secs: silence_max.as_secs() });
+    }
 }
 
 /// One desk for each step, under a name that no other process ever had.
@@ -113,22 +159,17 @@ fn desks(options: &WorkerOptions) -> Arc<[Arc<Desk>]> {
 
 /// Runs until the stop, then until the running jobs are done or the grace is over. A worker that ends by
 /// itself is started again; one that keeps ending stops them all.
-async fn run_monitor(
-    monitor: Monitor,
-    grace: Duration,
-    stop: &CancellationToken,
-    cancel: &CancellationToken,
-) {
-    let failed = stop.clone();
+async fn run_monitor(monitor: Monitor, grace: Duration, halt: &Halt, cancel: &CancellationToken) {
+    let failed = halt.clone();
     let monitor = monitor.should_restart(move |worker, error| {
         let goes_on = worker.restarts() < RESTARTS_MAX;
         tracing::error!(worker = worker.name(), restarts = worker.restarts(), %error, "a worker ended");
         if !goes_on {
-            failed.cancel();
+            failed.because(WorkersError::Failed);
         }
         goes_on
     });
-    let (stopping, cancelling) = (stop.clone(), cancel.clone());
+    let (stopping, cancelling) = (halt.stop.clone(), cancel.clone());
     // The terminator is made here and started at the signal, so nothing in it may begin to count before.
     let monitor = monitor.with_terminator(async move {
         sleep(grace).await;
@@ -141,6 +182,9 @@ async fn run_monitor(
     };
     if let Err(error) = monitor.run_with_signal(signal).await {
         tracing::error!(%error, "workers ended with an error");
+        halt.because(WorkersError::Failed);
+    } else if !halt.stop.is_cancelled() {
+        halt.because(WorkersError::Failed);
     }
 }
 
@@ -155,85 +199,107 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn start(
+    /// Starts what brings jobs.
+    fn bring(
+        &self,
+        queue: &Queue,
+        desks: &Arc<[Arc<Desk>]>,
+        gate: &Arc<Gate>,
+        outage: &Arc<Outage>,
+        counter: Counter,
+    ) {
+        for desk in desks.iter() {
+            let (queue, desk, gate) = (queue.clone(), Arc::clone(desk), Arc::clone(gate));
+            let (outage, counter) = (Arc::clone(outage), counter.clone());
+            self.jobs.spawn(Fetcher { queue, desk, gate, outage, counter }.run());
+        }
+        let (queue, desks) = (queue.clone(), Arc::clone(desks));
+        let (gate, outage) = (Arc::clone(gate), Arc::clone(outage));
+        self.jobs.spawn(Takeover { queue, desks, gate, outage, counter }.run());
+    }
+
+    /// Starts what keeps them and stores how they ended.
+    fn keep(
         &self,
         queue: &Queue,
         desks: &Arc<[Arc<Desk>]>,
         outage: &Arc<Outage>,
         ended: mpsc::UnboundedReceiver<Ending>,
+        halt: Halt,
     ) {
-        let delayed = Arc::<Notify>::default();
-        let keeper = Keeper {
+        let (delayed, stop) = (Arc::<Notify>::default(), self.settled.clone());
+        let (queue, outage) = (queue.clone(), Arc::clone(outage));
+        let renewer = Renewer {
             queue: queue.clone(),
             desks: Arc::clone(desks),
-            outage: Arc::clone(outage),
-            delayed: Arc::clone(&delayed),
-            stop: self.settled.clone(),
+            outage: Arc::clone(&outage),
+            stop: stop.clone(),
         };
-        self.keeper.spawn(keeper.clone().renew());
-        self.keeper.spawn(keeper.clone().find_lapsed());
+        self.keeper.spawn(watch_renewal(renewer, halt));
+        let keeper =
+            Keeper { queue: queue.clone(), outage: Arc::clone(&outage), delayed: Arc::clone(&delayed), stop };
         self.keeper.spawn(keeper.clone().promote());
         self.keeper.spawn(keeper.clone().forget());
         self.keeper.spawn(keeper.sweep());
-        let (queue, outage, give_up) = (queue.clone(), Arc::clone(outage), self.give_up.clone());
+        let give_up = self.give_up.clone();
         self.acker.spawn(Acker { queue, outage, delayed, give_up }.run(ended));
     }
 
-    /// Leases are renewed until the last end is stored.
-    async fn settle(&self) {
+    /// Leases are renewed until the last end is stored, or cannot be.
+    async fn settle(&self, outage: &Outage) {
         settle(&self.jobs, CANCEL_TIME_MAX, "jobs").await;
-        if !settle(&self.acker, STORE_TIME_MAX, "ends of jobs").await {
-            self.give_up.cancel();
-            settle(&self.acker, CANCEL_TIME_MAX, "ends of jobs").await;
+        self.acker.close();
+        tokio::select! {
+            () = self.acker.wait() => {}
+            () = sleep(STORE_TIME_MAX) => {}
+            () = outage.has_lasted(AWAY_TIME_MAX) => {}
         }
+        self.give_up.cancel();
+        settle(&self.acker, CANCEL_TIME_MAX, "ends of jobs").await;
         self.settled.cancel();
-        settle(&self.keeper, STORE_TIME_MAX, "keepers").await;
+        settle(&self.keeper, CANCEL_TIME_MAX, "keepers").await;
     }
 }
 
-/// Adds the worker of one step. The layers, outermost first: slots, a task of its own for each job, its time,
-/// its trace. The time must lie inside the task, or the task would outlive it.
+/// Renews leases until that is not needed any more. Without it others would take over what runs here, so the
+/// workers end with it.
+async fn watch_renewal(renewer: Renewer, halt: Halt) {
+    let stop = renewer.stop.clone();
+    match renewer.start() {
+        // The thread has dropped its end, whether it returned or panicked.
+        Ok(ended) => drop(ended.await),
+        Err(error) => tracing::error!(%error, "no thread for renewing leases"),
+    }
+    if !stop.is_cancelled() {
+        tracing::error!("leases are not renewed any more; the workers end");
+        halt.because(WorkersError::Failed);
+    }
+}
+
+/// Adds the worker of one step. The layers, outermost first: slots, a task of its own for each job, its trace.
 fn register(
     monitor: Monitor,
-    source: SourceConfig,
-    handler: Arc<dyn Handler>,
-    cancel: CancellationToken,
+    desk: &Arc<Desk>,
+    runs: Runs,
+    endings: &Endings,
+    jobs: &TaskTracker,
 ) -> Monitor {
+    let (desk, endings, jobs) = (Arc::clone(desk), endings.clone(), jobs.clone());
     monitor.register(move |restarts| {
-        let desk = &source.desk;
-        let (handler, cancel, jobs) = (Arc::clone(&handler), cancel.clone(), source.tracker.clone());
+        let (runs, jobs) = (runs.clone(), jobs.clone());
         WorkerBuilder::new(format!("{}-{restarts}", desk.consumer))
-            .backend(Source::new(source.clone()))
+            .backend(Source::new(Arc::clone(&desk), endings.clone()))
             .concurrency(desk.slots)
             .parallelize(move |run| jobs.spawn(run))
-            .timeout(desk.step.time_max())
             .layer(TraceLayer::new().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
-            .build(move |claim: Claim| run(claim, Arc::clone(&handler), cancel.clone()))
+            .build(move |claim: Claim| runs.clone().run(claim))
     })
 }
 
-/// One run of one job, until it ends or may not go on.
-async fn run(
-    claim: Claim,
-    handler: Arc<dyn Handler>,
-    cancel: CancellationToken,
-) -> Result<Commit, BoxDynError> {
-    let delivery = claim.delivery();
-    let span = tracing::info_span!("job", job.id = %delivery.job, step = %delivery.step, attempt = delivery.attempts);
-    tokio::select! {
-        biased;
-        () = claim.lost().cancelled() => Err(Interrupted::LeaseLost.into()),
-        () = cancel.cancelled() => Err(Interrupted::Drained.into()),
-        result = notes::keep(claim.notes(), handler.handle(delivery).instrument(span)) => result.map_err(Into::into),
-    }
-}
-
-/// Waits for tasks to end; says whether they did in time.
-async fn settle(tasks: &TaskTracker, time_max: Duration, what: &str) -> bool {
+/// Waits for tasks to end, for so long.
+async fn settle(tasks: &TaskTracker, time_max: Duration, what: &str) {
     tasks.close();
-    let settled = timeout(time_max, tasks.wait()).await.is_ok();
-    if !settled {
+    if timeout(time_max, tasks.wait()).await.is_err() {
         tracing::warn!(what, count = tasks.len(), "still not done; the leases will lapse");
     }
-    settled
 }

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use apalis_core::{
@@ -14,57 +13,24 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
-use mondo_jobs::queue::{Commit, Queue};
-use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use mondo_jobs::queue::Commit;
 use tower::{Layer, Service};
 
 use super::{
     acker::{Ending, Endings},
     claim::{Claim, Desk},
-    fetcher::Fetcher,
-    outage::Outage,
-    outcome::{Interrupted, Outcome, decide},
+    outcome::{Outcome, decide},
 };
-
-/// What a source needs to fetch for its step.
-#[derive(Clone)]
-pub(super) struct SourceConfig {
-    pub(super) queue: Queue,
-    pub(super) desk: Arc<Desk>,
-    pub(super) outage: Arc<Outage>,
-    pub(super) endings: Endings,
-    pub(super) stop: CancellationToken,
-    pub(super) tracker: TaskTracker,
-}
 
 /// The jobs of one step.
 pub(super) struct Source {
-    config: SourceConfig,
-    claims: Option<mpsc::Receiver<Claim>>,
+    desk: Arc<Desk>,
+    endings: Endings,
 }
 
 impl Source {
-    pub(super) fn new(config: SourceConfig) -> Self {
-        Self { config, claims: None }
-    }
-
-    /// The fetcher starts with the first poll: apalis may make a backend outside a runtime.
-    fn claims(&mut self) -> &mut mpsc::Receiver<Claim> {
-        let config = &self.config;
-        self.claims.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(config.desk.slots);
-            let fetcher = Fetcher {
-                queue: config.queue.clone(),
-                desk: Arc::clone(&config.desk),
-                outage: Arc::clone(&config.outage),
-                endings: config.endings.clone(),
-                claims: sender,
-                stop: config.stop.clone(),
-            };
-            config.tracker.spawn(fetcher.run());
-            receiver
-        })
+    pub(super) fn new(desk: Arc<Desk>, endings: Endings) -> Self {
+        Self { desk, endings }
     }
 }
 
@@ -81,7 +47,7 @@ impl Backend for Source {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.claims().poll_recv(cx).map(|claim| {
+        self.desk.poll_offered(cx).map(|claim| {
             claim.map(|claim| {
                 let id = TaskId::from_string(claim.delivery().entry.clone());
                 Ok(TaskBuilder::new(claim).task_id(id).build())
@@ -99,15 +65,15 @@ impl BackendConfig for Source {
     type Args = Claim;
     type Id = String;
     type Kind = Ephemeral;
-    type Config = SourceConfig;
+    type Config = Arc<Desk>;
     type Layer = EndLayer;
 
-    fn config(&self) -> &SourceConfig {
-        &self.config
+    fn config(&self) -> &Arc<Desk> {
+        &self.desk
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> EndLayer {
-        EndLayer { endings: self.config.endings.clone() }
+        EndLayer { endings: self.endings.clone() }
     }
 }
 
@@ -149,16 +115,11 @@ where
     fn call(&mut self, task: Task<Claim>) -> Self::Future {
         let claim = task.args.clone();
         let endings = self.endings.clone();
-        if !claim.begin() {
-            return futures_util::future::ready(Err(Interrupted::HandedBack.into())).boxed();
-        }
-        let started = Instant::now();
         let run = self.inner.call(task);
         async move {
             let outcome = decide(claim.delivery(), run.await.map_err(Into::into), rand::random());
-            metrics::histogram!("mondo_job_seconds", "step" => claim.desk().step.name())
-                .record(started.elapsed().as_secs_f64());
             if outcome != Outcome::Forget {
+                claim.end();
                 // Fails only when the acker is gone, and then the lease lapses.
                 let _ = endings.send(Ending::Job(claim, outcome));
             }

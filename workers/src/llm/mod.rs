@@ -7,6 +7,7 @@ mod config;
 pub mod journal;
 pub mod offline;
 pub mod openai;
+pub mod spool;
 
 use std::sync::{Arc, Once};
 

@@ -1,22 +1,34 @@
 --[[
-  Take over entries whose leases have lapsed.
+  Take over entries of a step whose leases have lapsed, those of high priority first.
 
-  KEYS[1] stream of the lane   KEYS[2] counters (hash)
-  ARGV[1] consumer group       ARGV[4] cursor, 0-0 to begin with
-  ARGV[2] consumer name        ARGV[5] how many at most, at most 500
-  ARGV[3] lease in milliseconds
+  The delivery count of a pending entry says two things. Its half, rounded down, is how often the job's worker
+  ended while it held the job. It is odd once the job is begun, as a fresh claim is from the first, and even
+  while a job that was taken over waits: a worker that ends then is none of that job's doing.
 
-  Returns   {next cursor, list of {entry id, deliveries so far, fields}}
+  KEYS[1] stream of the lane of high priority   KEYS[2] stream of the other lane   KEYS[3] counters (hash)
+  ARGV[1] consumer group   ARGV[3] lease in milliseconds
+  ARGV[2] consumer name    ARGV[4] how many at most, at most 500
+
+  Returns   {list of {entry id, delivery count, fields} of KEYS[1], list of the same of KEYS[2]}
   Emits     counter reclaimed
 ]]
-local claimed = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'COUNT', ARGV[5])
-local found = {}
-for _, entry in ipairs(claimed[2]) do
-  -- Redis 6.2 answers with a nil for an entry that somebody deleted, later ones leave it out.
-  if entry and entry[2] then
-    local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry[1], entry[1], 1)
-    table.insert(found, {entry[1], pending[1] and pending[1][4] or 1, entry[2]})
+local left, taken = tonumber(ARGV[4]), 0
+local function reclaim(stream)
+  local found = {}
+  if left == 0 then return found end
+  for _, p in ipairs(redis.call('XPENDING', stream, ARGV[1], 'IDLE', ARGV[3], '-', '+', left)) do
+    local count = p[4] + p[4] % 2
+    local entry = redis.call('XCLAIM', stream, ARGV[1], ARGV[2], ARGV[3], p[1], 'RETRYCOUNT', count)[1]
+    if entry and entry[2] then
+      table.insert(found, {p[1], count, entry[2]})
+      left, taken = left - 1, taken + 1
+    else
+      -- Somebody deleted the entry itself: nothing is left to run.
+      redis.call('XACK', stream, ARGV[1], p[1])
+    end
   end
+  return found
 end
-if #found > 0 then redis.call('HINCRBY', KEYS[2], 'reclaimed', #found) end
-return {claimed[1], found}
+local found = {reclaim(KEYS[1]), reclaim(KEYS[2])}
+if taken > 0 then redis.call('HINCRBY', KEYS[3], 'reclaimed', taken) end
+return found

@@ -1,44 +1,60 @@
 --[[
-  Start pairs, each with its first fields and its first job, as many as the marks allow.
+  Start pairs, each with its first fields and its first job, as many as the marks and the bounds allow.
 
   KEYS[1] open pairs (zset by start ms)   KEYS[4] counters (hash)   KEYS[6..17] streams of the twelve lanes
   KEYS[2] ready list                      KEYS[5] events (stream)   KEYS[17+n] record of the n-th pair (hash)
   KEYS[3] taken pairs (zset)
-  ARGV[1] low mark, -1 for none           ARGV[3] number of pairs, at most 500
-  ARGV[2] high mark, -1 for none          ARGV[4] events kept, about
+  ARGV[1] low mark, -1 for none           ARGV[4] the most bytes held
+  ARGV[2] high mark, -1 for none          ARGV[5] percent of Redis's memory from which on nothing is started
+  ARGV[3] the most pairs held             ARGV[6] events kept, about   ARGV[7] number of pairs, at most 500
   then for each pair: id, lane (1 to 12) and entry of its first job, number of fields, each field's name and value
 
-  Returns   how many were started; a pair that exists already is passed over, so repeating is safe
+  Returns   for each pair  1  started
+                           2  it exists already, so repeating is safe
+                           0  not wanted: the marks are reached
+                          -1  refused: as many pairs are held as may be
+                          -2  refused: as many bytes are held as may be
+                          -3  refused: Redis is nearly out of memory
   Emits     counters started, held_bytes; event started
 ]]
-local low, high, count = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local room = count
-if low >= 0 then
-  local total = redis.call('ZCARD', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])
-  if total >= low then return 0 end
-  room = math.min(room, high - total)
+local low, high, pairs_max, bytes_max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local count = tonumber(ARGV[7])
+local total = redis.call('ZCARD', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])
+local wanted = low < 0 and count or total < low and high - total or 0
+
+local function out_of_memory()
+  local info = redis.call('INFO', 'memory')
+  local most = tonumber(string.match(info, '\nmaxmemory:(%d+)') or 0)
+  return most > 0 and tonumber(string.match(info, '\nused_memory:(%d+)')) >= most * tonumber(ARGV[5]) / 100
 end
+local full = wanted > 0 and out_of_memory() and -3
+local held = tonumber(redis.call('HGET', KEYS[4], 'held_bytes') or 0)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local at, started, held = 4, 0, 0
+local at, started, added, results = 7, 0, 0, {}
 for n = 1, count do
-  if started >= room then break end
   local pair, lane, entry, fields = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], 2 * tonumber(ARGV[at + 4])
-  local record = KEYS[17 + n]
-  if redis.call('HSETNX', record, 'state', 'open') == 1 then
-    local bytes = 0
-    for i = at + 5, at + 4 + fields do bytes = bytes + #ARGV[i] end
-    redis.call('HSET', record, 'bytes', bytes, unpack(ARGV, at + 5, at + 4 + fields))
+  local record, bytes = KEYS[17 + n], 0
+  for i = at + 5, at + 4 + fields do bytes = bytes + #ARGV[i] end
+  if started >= wanted then
+    results[n] = 0
+  elseif redis.call('HEXISTS', record, 'state') == 1 then
+    results[n] = 2
+  else
+    results[n] = full or total + started >= pairs_max and -1 or held + added + bytes > bytes_max and -2 or 1
+  end
+  if results[n] == 1 then
+    redis.call('HSET', record, 'state', 'open', 'bytes', bytes, unpack(ARGV, at + 5, at + 4 + fields))
     redis.call('ZADD', KEYS[1], now, pair)
     redis.call('XADD', KEYS[5 + lane], '*', 'job', entry)
-    redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[4], '*', 'event', 'started', 'pair', pair)
-    started, held = started + 1, held + bytes
+    redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[6], '*', 'event', 'started', 'pair', pair)
+    started, added = started + 1, added + bytes
   end
   at = at + 4 + fields
 end
 if started > 0 then
   redis.call('HINCRBY', KEYS[4], 'started', started)
-  redis.call('HINCRBY', KEYS[4], 'held_bytes', held)
+  redis.call('HINCRBY', KEYS[4], 'held_bytes', added)
 end
-return started
+return results

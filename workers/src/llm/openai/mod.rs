@@ -32,7 +32,7 @@ use self::{
     dialect::Dialect,
     events::{Events, ReadError},
     refusal::Refusal,
-    reply::{Assembly, AssemblyError},
+    reply::{Assembly, AssemblyError, More},
 };
 use super::{BuildError, init_tls};
 
@@ -212,7 +212,7 @@ impl OpenAi {
         let mut events = Events::new(response, self.config.idle, EVENT_BYTES_MAX);
         if !streamed {
             let body = events.whole().await.map_err(|error| self.read_error(error))?;
-            return assembly.take(&body).map_err(|error| self.assembly_error(error));
+            return assembly.take(&body).map(|_| ()).map_err(|error| self.assembly_error(error));
         }
         loop {
             let event = match events.next().await {
@@ -226,7 +226,9 @@ impl OpenAi {
                 assembly.done();
                 return Ok(());
             }
-            assembly.take(&event).map_err(|error| self.assembly_error(error))?;
+            if assembly.take(&event).map_err(|error| self.assembly_error(error))? == More::Enough {
+                return Ok(());
+            }
         }
     }
 
@@ -245,7 +247,6 @@ impl OpenAi {
 
     fn assembly_error(&self, error: AssemblyError) -> LlmError {
         match error {
-            AssemblyError::TooLarge => self.too_large(),
             AssemblyError::Refused(refusal) => self.refusal(refusal),
             AssemblyError::Unusable(message) => self.unavailable(&message),
         }
@@ -253,7 +254,9 @@ impl OpenAi {
 
     fn read_error(&self, error: ReadError) -> LlmError {
         match error {
-            ReadError::TooLarge => self.too_large(),
+            ReadError::TooLarge => {
+                LlmError::TooLarge { responder: self.responder.clone(), limit: EVENT_BYTES_MAX }
+            }
             ReadError::Silent => self.unavailable(&self.silence()),
             ReadError::Broken(error) => {
                 self.unavailable(&format!("the connection broke off: {}", chain(&error.without_url())))
@@ -263,10 +266,6 @@ impl OpenAi {
 
     fn silence(&self) -> String {
         format!("no byte for {:?}; MONDO_LLM_IDLE_SECS sets the limit", self.config.idle)
-    }
-
-    fn too_large(&self) -> LlmError {
-        LlmError::TooLarge { responder: self.responder.clone(), limit: REPLY_BYTES_MAX }
     }
 
     fn unavailable(&self, message: &str) -> LlmError {
