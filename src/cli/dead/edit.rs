@@ -14,15 +14,17 @@ use crate::cli::output;
 /// Arguments of `mondo dead edit`.
 #[derive(Debug, Args)]
 #[command(after_help = "What can be changed:
-  question   the text of the pair's question; what was already made for the old one stays
-  envelope   the job's JSON envelope, where the stored one does not decode; it must name the same job
+  question   the text of the pair's question; what was made for the old one stays
+  envelope   the job's JSON envelope, where the stored one does not decode; it must name
+             the same job
 
-The letter stays dead: put it back with `mondo dead replay JOB`. Who changed what, when and why stays with the pair,
-and `mondo dead show` tells it, also when the job dies again.
+The letter stays dead: put it back with `mondo dead replay JOB`. Who changed what, when and
+why stays with the pair, and `mondo dead show` tells it, also when the job dies again.
 
 Examples:
-  mondo dead edit 0191…/base/answer/0 --set question=@question.txt --reason 'refused as unsafe'
-  mondo dead edit 0191…/question --set envelope='{\"kind\":\"question\",\"v\":1}' --by ann --reason 'bad release'
+  mondo dead edit 0191…/base/answer/0 --set question=@new.txt --reason 'refused as unsafe'
+  mondo dead edit 0191…/question --by ann --set envelope='{\"kind\":\"question\",\"v\":1}' \\
+      --reason 'bad release'
 
 Exit codes: 0 changed, 2 refused or could not; nothing was changed then.")]
 pub(super) struct EditArgs {

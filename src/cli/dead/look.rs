@@ -19,8 +19,8 @@ use crate::cli::output;
 /// Arguments of `mondo dead ls`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Letters are of one cause when step, class and errors agree, whatever ids, numbers, paths and \
-times the errors name.
+    after_help = "Letters are of one cause when step, class and errors agree, whatever ids, numbers, paths
+and times the errors name.
 
 Examples:
   mondo dead ls

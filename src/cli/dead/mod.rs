@@ -26,7 +26,7 @@ use crate::{config::Config, engine::configured_queue};
   mondo dead show 0191…/base/answer/0               one letter whole
   mondo dead replay --fingerprint 1f0c33a9 --dry-run
   mondo dead replay --fingerprint 1f0c33a9
-  mondo dead edit 0191…/base/answer/0 --set question=@question.txt --reason 'refused as unsafe'
+  mondo dead edit 0191…/base/answer/0 --set question=@new.txt --reason 'refused'
   mondo dead discard 0191…/base/answer/0")]
 pub(super) struct DeadArgs {
     #[command(subcommand)]

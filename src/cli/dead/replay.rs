@@ -29,15 +29,16 @@ const TELL_PERIOD: Duration = Duration::from_secs(5);
 /// Arguments of `mondo dead replay`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A job that is put back gets fresh attempts and keeps its pair's journal: no reply is paid for again.
-Letters that die while the command runs are not put back again by it. Two people may run it at once, and it may be
-run again after a failure: each letter is put back once.
+    after_help = "A job that is put back gets fresh attempts and keeps its pair's journal: no reply is paid
+for again. What dies while the command runs is not put back again by it. Two people may
+run it at once, and it may be run again after a failure: each letter is put back once.
 
-First --canary letters go, and nothing more until each of them is committed or dead again. Those that are neither
-after --deadline count as failed. When more than --abort-share of them failed, the rest stays dead. After that the
-rest goes at --rate, never with more than 500 undecided, and stops when of the last 100 decided more than
---abort-share died again, or when nothing was decided for --deadline. When all letters fit into the canary, nothing
-is waited for.
+First --canary letters go, and nothing more until each of them is committed or dead again;
+those that are neither after --deadline count as failed. When more than --abort-share of
+them failed, the rest stays dead. Else the rest goes at --rate, never with more than 500
+undecided, and stops when of the last 100 decided more than --abort-share died again, or
+when nothing was decided for --deadline. When all letters fit into the canary, nothing is
+waited for.
 
 Examples:
   mondo dead replay --class rate_limited --newer-than 1h --dry-run
@@ -46,8 +47,9 @@ Examples:
   mondo dead replay --all --canary 0 --abort-share 1      without looking back
   mondo dead replay 0191…/base/answer/0
 
-Exit codes: 0 all were put back; 1 no letter fits; 2 could not do it; 3 stopped before the end, because too many died
-again, nothing was decided in time, or somebody pressed Ctrl-C. The rest is as it was."
+Exit codes: 0 all were put back; 1 no letter fits; 2 could not do it; 3 stopped before the
+end, because too many died again, nothing was decided in time, or somebody pressed Ctrl-C.
+The rest is as it was then."
 )]
 pub(super) struct ReplayArgs {
     /// These jobs only, as `ls` prints them
