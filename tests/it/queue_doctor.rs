@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use mondo_jobs::job::Step;
-use redis::AsyncCommands as _;
+use mondo_jobs::{
+    job::Step,
+    queue::{Commit, Committed},
+};
+use redis::{AsyncCommands as _, streams::StreamRangeReply};
 
-use crate::support::queue::TestQueue;
+use crate::support::queue::{TestQueue, death, next_job};
 
-/// Breaks a healthy queue with one command and says which invariants the doctor then finds broken.
+/// Breaks a healthy queue with one command, says which invariants the doctor then finds broken, and sees that
+/// mending leaves none.
 async fn after(command: &[&str]) -> Vec<String> {
     let test = TestQueue::start().await;
+    test.pairs(1).await;
+    let delayed = test.claim(Step::Objects, "one").await;
+    test.queue.retry(&delayed, "one", Duration::from_hours(1)).await.unwrap();
     test.pairs(1).await;
     test.make_ready(b"body").await;
     test.healthy().await;
@@ -18,34 +25,110 @@ async fn after(command: &[&str]) -> Vec<String> {
     let open: Vec<String> = connection.zrange("{test:0}:open", 0, -1).await.unwrap();
     let mut broken = redis::cmd(command[0]);
     for word in &command[1..] {
-        broken.arg(word.replace("READY", &ready[0]).replace("OPEN", &open[0]));
+        let word = word.replace("READY", &ready[0]).replace("OPEN", &open[0]);
+        broken.arg(word.replace("DELAYED", &format!("1:{}", delayed.job)));
     }
     let _: redis::Value = broken.query_async(&mut connection).await.unwrap();
-    let mut found: Vec<String> =
-        test.queue.doctor().await.unwrap().into_iter().map(|violation| violation.invariant).collect();
+
+    let found = test.queue.doctor().await.unwrap();
+    for violation in &found {
+        assert!(test.queue.mend(violation).await.unwrap(), "{violation:?} can be mended");
+    }
+    test.healthy().await;
+    let mut found: Vec<String> = found.into_iter().map(|violation| violation.invariant).collect();
     found.dedup();
     found
 }
 
 #[tokio::test]
-async fn a_pair_whose_job_vanished_is_found() {
+async fn a_job_that_vanished_is_found_and_put_back() {
     assert_eq!(after(&["XTRIM", "{test:0}:stream:objects", "MAXLEN", "0"]).await, ["Q4"]);
+    assert_eq!(after(&["DEL", "{test:0}:stream:objects"]).await, ["Q4"]);
+    assert_eq!(after(&["DEL", "{test:0}:delayed", "{test:0}:delayed:objects"]).await, ["Q4"]);
 }
 
 #[tokio::test]
-async fn a_ready_pair_without_a_body_is_found() {
+async fn a_delayed_job_of_which_a_half_is_gone_is_found_and_made_whole() {
+    assert_eq!(after(&["DEL", "{test:0}:delayed"]).await, ["Q7"]);
+    assert_eq!(after(&["HDEL", "{test:0}:delayed:objects", "DELAYED"]).await, ["Q4", "Q7"]);
+    assert_eq!(after(&["ZADD", "{test:0}:delayed", "1", "nonsense"]).await, ["Q7"]);
+}
+
+#[tokio::test]
+async fn a_ready_pair_without_a_body_is_found_and_rejected() {
     assert_eq!(after(&["HDEL", "{test:0}:ready:bodies", "READY"]).await, ["Q3"]);
+    assert_eq!(after(&["DEL", "{test:0}:ready:bodies"]).await, ["Q3"]);
 }
 
 #[tokio::test]
-async fn a_ready_pair_whose_record_is_gone_is_found() {
+async fn a_pair_whose_record_is_gone_is_found() {
     assert_eq!(after(&["DEL", "{test:0}:pair:READY"]).await, ["Q3"]);
+    assert_eq!(after(&["HSET", "{test:0}:pair:READY", "state", "delivered"]).await, ["Q3"]);
 }
 
 #[tokio::test]
-async fn a_pair_in_two_states_is_found() {
+async fn a_pair_in_two_states_or_in_none_is_found_and_put_where_its_record_says() {
     assert_eq!(after(&["ZADD", "{test:0}:taken", "1", "READY"]).await, ["Q6"]);
     assert_eq!(after(&["LREM", "{test:0}:ready", "1", "READY"]).await, ["Q6"]);
+    assert_eq!(after(&["RPUSH", "{test:0}:ready", "READY"]).await, ["Q6"]);
+    assert_eq!(after(&["ZADD", "{test:0}:open", "1", "READY"]).await, ["Q4", "Q6"]);
+    assert_eq!(after(&["RPUSH", "{test:0}:ready", "OPEN"]).await, ["Q3", "Q6"]);
+}
+
+#[tokio::test]
+async fn an_open_pair_whose_record_is_gone_leaves_no_job_that_can_commit() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let mut connection = test.redis.connection().await;
+    let () = connection.del(format!("{{test:0}}:pair:{pair}")).await.unwrap();
+    let found = test.queue.doctor().await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(test.queue.mend(&found[0]).await.unwrap());
+    let delivery = test.claim(Step::Objects, "one").await;
+    assert_eq!(test.queue.commit(&delivery, &Commit::default()).await.unwrap(), Committed::Ended);
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 0));
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_restored_job_goes_on_where_its_pair_was() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let first = test.claim(Step::Objects, "one").await;
+    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
+    test.queue.commit(&first, &commit).await.unwrap();
+    let mut connection = test.redis.connection().await;
+    let lost: StreamRangeReply = connection.xrange_all("{test:0}:stream:question").await.unwrap();
+    let () = connection.del("{test:0}:stream:question").await.unwrap();
+
+    let found = test.queue.doctor().await.unwrap();
+    assert!(test.queue.mend(&found[0]).await.unwrap());
+    let restored: StreamRangeReply = connection.xrange_all("{test:0}:stream:question").await.unwrap();
+    assert_eq!(restored.ids[0].map, lost.ids[0].map, "as the commit had added it");
+    assert_eq!(test.counter("restored").await, 1);
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_job_in_two_places_is_left_in_the_first() {
+    let test = TestQueue::start().await;
+    test.pairs(2).await;
+    let mut connection = test.redis.connection().await;
+    let dead = test.claim(Step::Objects, "one").await;
+    let again = serde_json::json!({"id": dead.job, "pair": dead.pair, "envelope": dead.envelope, "attempts": 0,
+        "crashes": 0});
+    test.queue.bury(&dead, "one", &death(1, "test", &["broken"])).await.unwrap();
+    let () = connection
+        .hset("{test:0}:delayed:objects", format!("1:{}", dead.job), again.to_string())
+        .await
+        .unwrap();
+    let () = connection.zadd("{test:0}:delayed", format!("1:{}", dead.job), 1).await.unwrap();
+    let found = test.queue.doctor().await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(test.queue.mend(&found[0]).await.unwrap());
+    assert_eq!(test.queue.stats().await.unwrap().dead, 0, "it will run again");
+    assert_eq!(test.step(Step::Objects).await, (1, 0, 1));
+    test.healthy().await;
 }
 
 #[tokio::test]

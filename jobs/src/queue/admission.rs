@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     Bounds, Marks, NewPair, Queue, QueueError,
     entry::Entry,
-    keys::{Keys, number},
+    keys::{Keys, NEXT_PREFIX, number},
     limits::{EVENTS_MAX, ITEMS_MAX, MEMORY_PERCENT_MAX, check_count, check_size},
 };
 use crate::pair::PairId;
@@ -116,7 +116,9 @@ impl Queue {
         for pair in pairs {
             call.key(keys.record(pair.id));
             call.arg(pair.id.to_string()).arg(number(pair.first.step, pair.priority));
-            call.arg(Entry::fresh(&pair.first).to_json()).arg(pair.fields.len());
+            call.arg(Entry::fresh(&pair.first).to_json()).arg(pair.fields.len() + 1);
+            call.arg(format!("{NEXT_PREFIX}start"));
+            call.arg(Entry::write_next(std::slice::from_ref(&pair.first), pair.priority));
             for (name, value) in &pair.fields {
                 call.arg(name).arg(value);
             }

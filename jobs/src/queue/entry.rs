@@ -40,6 +40,18 @@ impl Entry {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The value of the field that keeps which jobs a commit added, so that a lost one can be put back.
+    pub(super) fn write_next(jobs: &[NewJob], priority: Priority) -> Vec<u8> {
+        let next: Vec<_> = jobs.iter().map(|job| (job.step, priority, Self::fresh(job))).collect();
+        // Strings and numbers always serialize.
+        serde_json::to_vec(&next).unwrap_or_default()
+    }
+
+    /// Reads such a field; what does not decode holds no job.
+    pub(super) fn read_next(json: &[u8]) -> Vec<(Step, Priority, Self)> {
+        serde_json::from_slice(json).unwrap_or_default()
+    }
+
     pub(super) fn from_fields(fields: &Fields) -> Result<Self, String> {
         let (_, json) = fields
             .iter()

@@ -9,7 +9,7 @@ use super::{
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
-    keys::{Ended, GROUP, Keys, delayed_member, number},
+    keys::{Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
     limits::{EVENTS_MAX, ITEMS_MAX, check_size},
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
@@ -218,9 +218,13 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
 fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Commit) {
     call.arg(number(delivery.step, delivery.priority)).arg(&delivery.entry).arg(delivery.job.as_str());
     call.arg(delivery.pair.to_string()).arg(&commit.record);
-    call.arg(commit.fields.len());
+    call.arg(commit.fields.len() + usize::from(!commit.next.is_empty()));
     for (name, value) in &commit.fields {
         call.arg(name).arg(value);
+    }
+    if !commit.next.is_empty() {
+        call.arg(format!("{NEXT_PREFIX}{}", delivery.job));
+        call.arg(Entry::write_next(&commit.next, delivery.priority));
     }
     call.arg(commit.next.len());
     for job in &commit.next {

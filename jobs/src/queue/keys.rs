@@ -12,6 +12,9 @@ pub(super) const GROUP: &str = "workers";
 pub(super) const JOB_FIELD: &str = "job";
 /// What the fields of a pair's record that hold what its finished jobs did begin with; the job's id follows.
 pub const DONE_PREFIX: &str = "done:";
+/// What the fields of a pair's record that hold the jobs which a finished job started begin with; its id follows,
+/// or `start`.
+pub(super) const NEXT_PREFIX: &str = "next:";
 /// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
 pub const STATE_FIELD: &str = "state";
 

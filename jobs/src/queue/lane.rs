@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::job::Step;
 
 /// One stream: the jobs of one step, of one priority, in one shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lane {
-    pub(super) shard: u32,
-    pub(super) step: Step,
-    pub(super) priority: Priority,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lane {
+    /// The shard, from 0.
+    pub shard: u32,
+    /// The step.
+    pub step: Step,
+    /// The priority.
+    pub priority: Priority,
 }
 
 /// Which of two waiting jobs goes first. Most claims prefer high priority; some prefer normal, so that neither

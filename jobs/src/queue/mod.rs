@@ -12,7 +12,6 @@ mod entry;
 mod error;
 mod finish;
 mod handover;
-pub mod invariants;
 mod keys;
 mod lane;
 mod limits;
@@ -35,12 +34,12 @@ pub use self::{
     claim::{Cursor, Lapses, Leases, Reader},
     connection::is_redis_url,
     dead::{DeadFilter, DeadLetter, DeadPage, DeadPages, Death, Edited, Fate, LetterEdit, Replayed},
+    doctor::invariants::{self, Violation},
     entry::{Arrival, Undecodable},
     error::QueueError,
     finish::{COMMITS_MAX, Committed},
-    invariants::Violation,
     keys::{DONE_PREFIX, STATE_FIELD},
-    lane::Priority,
+    lane::{Lane, Priority},
     retention::{Forgotten, Keep, Retention},
     stats::{Stats, StepStats},
     tend::Promoted,

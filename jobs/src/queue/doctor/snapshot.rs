@@ -1,0 +1,263 @@
+//! Looks at the whole queue, in bounded pieces.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use redis::{AsyncCommands as _, RedisError};
+
+use super::{
+    super::{
+        DeadFilter, DeadLetter, Lane, Priority, Queue, QueueError,
+        claim::millis,
+        connection::is_group_missing,
+        entry::{Entry, Fields},
+        keys::{DONE_PREFIX, GROUP, Keys, NEXT_PREFIX, STATE_FIELD, lanes},
+        limits::BATCH_MAX,
+    },
+    invariants::{Half, Place, Sighting, Snapshot},
+};
+use crate::{job::Step, pair::PairId};
+
+/// How much longer than its lease an entry may be silent: a keeper's period, a reclaim, and some.
+const SILENCE_MARGIN: Duration = Duration::from_secs(15);
+
+impl Queue {
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, QueueError> {
+        let mut snapshot = Snapshot::default();
+        for (shard, keys) in (0..).zip(self.shards()) {
+            self.add_shard(shard, keys, &mut snapshot).await?;
+        }
+        self.add_dead(&mut snapshot).await?;
+        self.add_states(&mut snapshot).await?;
+        self.add_promises(&mut snapshot).await?;
+        Ok(snapshot)
+    }
+
+    async fn add_shard(&self, shard: u32, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let open_before = self.members(&keys.open()).await?;
+        // Most jobs move from an earlier stream to a later one, so in this order few are missed.
+        self.add_delayed(shard, keys, snapshot).await?;
+        for step in Step::ALL {
+            for priority in Priority::ALL {
+                let lane = Lane { shard, step, priority };
+                self.add_stream(&keys.stream(step, priority), lane, snapshot).await?;
+            }
+        }
+        snapshot.open.extend(&open_before & &self.members(&keys.open()).await?);
+        let ready = self.listed(&keys.ready()).await?;
+        let taken = self.members(&keys.taken()).await?;
+        self.add_bodies(keys, &ready, &taken, snapshot).await?;
+        snapshot.ready.extend(ready);
+        snapshot.taken.extend(taken);
+        Ok(())
+    }
+
+    /// The ids in a list, in order.
+    async fn listed(&self, key: &str) -> Result<Vec<String>, QueueError> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let from = isize::try_from(all.len()).unwrap_or(isize::MAX);
+            let piece: Vec<String> = self.connection().lrange(key, from, from + PIECE - 1).await?;
+            if piece.is_empty() {
+                return Ok(all);
+            }
+            all.extend(piece);
+        }
+    }
+
+    /// The members of a sorted set.
+    async fn members(&self, key: &str) -> Result<BTreeSet<String>, QueueError> {
+        let mut all = BTreeSet::new();
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("ZSCAN");
+            scan.arg(key).arg(cursor).arg("COUNT").arg(BATCH_MAX);
+            let (next, piece): (u64, Vec<(String, f64)>) = scan.query_async(&mut self.connection()).await?;
+            all.extend(piece.into_iter().map(|(member, _)| member));
+            cursor = next;
+            if cursor == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Which pairs have a body. The hash is read whole only where it holds more than the ready and taken ones.
+    async fn add_bodies(
+        &self,
+        keys: &Keys,
+        ready: &[String],
+        taken: &BTreeSet<String>,
+        snapshot: &mut Snapshot,
+    ) -> Result<(), QueueError> {
+        let pairs: Vec<&String> = ready.iter().chain(taken).collect();
+        let before = snapshot.bodies.len();
+        for chunk in pairs.chunks(BATCH_MAX) {
+            let mut pipe = redis::pipe();
+            for pair in chunk {
+                pipe.hexists(keys.ready_bodies(), pair);
+            }
+            let found: Vec<bool> = pipe.query_async(&mut self.connection()).await?;
+            let found = chunk.iter().zip(found).filter(|(_, found)| *found);
+            snapshot.bodies.extend(found.map(|(pair, _)| (*pair).clone()));
+        }
+        let bodies: usize = self.connection().hlen(keys.ready_bodies()).await?;
+        if bodies > snapshot.bodies.len() - before {
+            let all: Vec<String> = self.connection().hkeys(keys.ready_bodies()).await?;
+            snapshot.bodies.extend(all);
+        }
+        Ok(())
+    }
+
+    async fn add_delayed(&self, shard: u32, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let mut due = self.members(&keys.delayed()).await?;
+        for step in Step::ALL {
+            let mut cursor = 0_u64;
+            loop {
+                let mut scan = redis::cmd("HSCAN");
+                scan.arg(keys.delayed_entries(step)).arg(cursor).arg("COUNT").arg(BATCH_MAX);
+                let (next, piece): (u64, Vec<(String, String)>) =
+                    scan.query_async(&mut self.connection()).await?;
+                for (member, json) in piece {
+                    let priority = lane_of(&member).map_or(Priority::Normal, |(_, priority)| priority);
+                    let lane = Lane { shard, step, priority };
+                    let entry = serde_json::from_str(&json).ok();
+                    let found = sighting(lane, Place::Delayed, &member, entry);
+                    if !due.remove(&member) {
+                        snapshot.halves.push(Half { sighting: found.clone(), member, lacks: "its time" });
+                    }
+                    snapshot.jobs.push(found);
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        snapshot.halves.extend(due.into_iter().map(|member| {
+            let (step, priority) = lane_of(&member).unwrap_or((Step::Objects, Priority::Normal));
+            let job = member.split_once(':').map_or(member.as_str(), |(_, job)| job).to_owned();
+            let lane = Lane { shard, step, priority };
+            let sighting = Sighting { lane, place: Place::Delayed, job, pair: None, attempts: 0 };
+            Half { sighting, member, lacks: "its entry" }
+        }));
+        Ok(())
+    }
+
+    async fn add_stream(&self, stream: &str, lane: Lane, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let silent = self.silent(stream).await?;
+        let mut from = "-".to_owned();
+        loop {
+            let entries: Vec<(String, Fields)> = redis::cmd("XRANGE")
+                .arg(stream)
+                .arg(&from)
+                .arg("+")
+                .arg("COUNT")
+                .arg(BATCH_MAX)
+                .query_async(&mut self.connection())
+                .await?;
+            let Some((last, _)) = entries.last() else { return Ok(()) };
+            from = format!("({last}");
+            for (id, fields) in entries {
+                let place = if silent.contains(&id) { Place::Silent } else { Place::Stream };
+                snapshot.jobs.push(sighting(lane, place, &id, Entry::from_fields(&fields).ok()));
+            }
+        }
+    }
+
+    /// Entries of a step that are claimed and have been silent for too long, at most 500.
+    async fn silent(&self, stream: &str) -> Result<BTreeSet<String>, QueueError> {
+        let found: Result<Vec<(String, String, u64, u64)>, RedisError> = redis::cmd("XPENDING")
+            .arg(stream)
+            .arg(GROUP)
+            .arg("IDLE")
+            .arg(millis(self.lease() + SILENCE_MARGIN))
+            .arg("-")
+            .arg("+")
+            .arg(BATCH_MAX)
+            .query_async(&mut self.connection())
+            .await;
+        match found {
+            Ok(found) => Ok(found.into_iter().map(|(id, ..)| id).collect()),
+            Err(error) if is_group_missing(&error) => Ok(BTreeSet::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn add_dead(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let mut pages = self.dead_pages(DeadFilter::default());
+        while let Some(page) = pages.next().await? {
+            for letter in page.letters {
+                let DeadLetter { job, pair, step, priority, attempts, .. } = letter;
+                let shard = pair.map_or(0, |pair| self.shard_of(pair));
+                let (lane, pair) = (Lane { shard, step, priority }, pair.map(|pair| pair.to_string()));
+                snapshot.jobs.push(Sighting { lane, place: Place::Dead, job, pair, attempts });
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_states(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let pairs = snapshot.open.iter().chain(&snapshot.ready).chain(&snapshot.taken);
+        let pairs: BTreeSet<&String> = pairs.chain(&snapshot.bodies).collect();
+        let known: Vec<(&String, PairId)> =
+            pairs.into_iter().filter_map(|pair| Some((pair, pair.parse().ok()?))).collect();
+        let mut states = HashMap::new();
+        for chunk in known.chunks(BATCH_MAX) {
+            let mut pipe = redis::pipe();
+            for (_, id) in chunk {
+                pipe.hget(self.keys(*id).record(*id), STATE_FIELD);
+            }
+            let found: Vec<Option<String>> = pipe.query_async(&mut self.connection()).await?;
+            let found =
+                chunk.iter().zip(found).filter_map(|((pair, _), state)| Some(((*pair).clone(), state?)));
+            states.extend(found);
+        }
+        snapshot.states = states;
+        Ok(())
+    }
+
+    /// The jobs that each open pair waits for: those that its commits added, less those that are done.
+    async fn add_promises(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let open: Vec<PairId> = snapshot.open.iter().filter_map(|pair| pair.parse().ok()).collect();
+        for pair in open {
+            let mut connection = self.connection();
+            let names: Vec<String> = connection.hkeys(self.keys(pair).record(pair)).await?;
+            let next: Vec<&String> = names.iter().filter(|name| name.starts_with(NEXT_PREFIX)).collect();
+            if next.is_empty() {
+                continue;
+            }
+            let values: Vec<Option<Vec<u8>>> = connection.hmget(self.keys(pair).record(pair), &next).await?;
+            let done: BTreeSet<&str> =
+                names.iter().filter_map(|name| name.strip_prefix(DONE_PREFIX)).collect();
+            let promised = values.iter().flatten().flat_map(|value| Entry::read_next(value));
+            let waited = promised.filter(|(.., entry)| !done.contains(entry.id.as_str()));
+            let waited = waited.map(|(.., entry)| entry.id.as_str().to_owned()).collect();
+            snapshot.promises.insert(pair.to_string(), waited);
+        }
+        Ok(())
+    }
+}
+
+/// How many ids of a list are read at once.
+const PIECE: isize = 500;
+
+/// The lane that the member of a delayed job names.
+fn lane_of(member: &str) -> Option<(Step, Priority)> {
+    let (number, _) = member.split_once(':')?;
+    lanes().nth(number.parse::<usize>().ok()?.checked_sub(1)?)
+}
+
+fn sighting(lane: Lane, place: Place, at: &str, entry: Option<Entry>) -> Sighting {
+    match entry {
+        Some(entry) => Sighting {
+            lane,
+            place,
+            job: entry.id.as_str().to_owned(),
+            pair: Some(entry.pair.to_string()),
+            attempts: entry.attempts,
+        },
+        None => Sighting { lane, place, job: format!("{}@{at}", lane.step), pair: None, attempts: 0 },
+    }
+}
