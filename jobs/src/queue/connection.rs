@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep};
 
@@ -16,10 +13,9 @@ use super::{
     Inner, Queue, QueueConfig, QueueError,
     keys::{GROUP, Keys},
     scripts::Scripts,
+    shared::SharedConnection,
 };
 
-/// How long any reply may take; the client library's own half second ends with every hiccup of a busy host.
-pub(super) const RESPONSE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Pause between two tries at the start.
@@ -106,16 +102,11 @@ async fn first_connection(
     client: &Client,
     info: &ConnectionInfo,
     time_max: Duration,
-) -> Result<ConnectionManager, QueueError> {
+) -> Result<SharedConnection, QueueError> {
     let address = info.addr().to_string();
     let started = Instant::now();
     loop {
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIME_MAX))
-            .set_connection_timeout(Some(CONNECT_TIME_MAX))
-            .set_max_delay(Duration::from_secs(1))
-            .set_number_of_retries(2);
-        let error = match ConnectionManager::new_with_config(client.clone(), config).await {
+        let error = match SharedConnection::connect(client.clone()).await {
             Ok(connection) => return Ok(connection),
             Err(error) if error.kind() == ErrorKind::AuthenticationFailed => return Err(error.into()),
             Err(error) => error,

@@ -18,6 +18,7 @@ mod limits;
 mod record;
 mod retention;
 mod scripts;
+mod shared;
 mod stats;
 mod tend;
 
@@ -26,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, aio::ConnectionManager};
+use redis::Client;
 use secrecy::SecretString;
 
 pub use self::{
@@ -44,7 +45,7 @@ pub use self::{
     stats::{Stats, StepStats},
     tend::Promoted,
 };
-use self::{keys::Keys, scripts::Scripts};
+use self::{keys::Keys, scripts::Scripts, shared::SharedConnection};
 use crate::{
     job::{JobId, Step},
     pair::PairId,
@@ -79,7 +80,7 @@ pub struct Queue {
 struct Inner {
     config: QueueConfig,
     client: Client,
-    connection: ConnectionManager,
+    connection: SharedConnection,
     shards: Vec<Keys>,
     scripts: Scripts,
     /// Takes so far.
@@ -97,7 +98,7 @@ impl Queue {
     }
 
     /// The shared connection: it pipelines all callers and finds its way back after Redis was away.
-    fn connection(&self) -> ConnectionManager {
+    fn connection(&self) -> SharedConnection {
         self.inner.connection.clone()
     }
 
