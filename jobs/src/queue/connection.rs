@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, ConnectionInfo, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError};
+use redis::{Client, ErrorKind, InfoDict, IntoConnectionInfo as _, RedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep};
 
@@ -34,8 +34,24 @@ impl Queue {
     /// When Redis does not answer in time, refuses the credentials, or evicts keys when it is full.
     pub async fn connect(config: QueueConfig) -> Result<Self, QueueError> {
         let info = config.url.expose_secret().into_connection_info()?;
-        let client = Client::open(info.clone())?;
-        let connection = first_connection(&client, &info, config.connect_time_max).await?;
+        let (address, started) = (info.addr().to_string(), Instant::now());
+        let (time_max, client) = (config.connect_time_max, Client::open(info)?);
+        loop {
+            let source = match Self::try_connect(&config, &client).await {
+                Err(QueueError::Redis(error)) if is_worth_another_try(&error) => error,
+                result => return result,
+            };
+            if started.elapsed() + RETRY_PERIOD >= time_max {
+                return Err(QueueError::Unreachable { address, waited_secs: time_max.as_secs(), source });
+            }
+            tracing::warn!(%address, error = %source, "redis does not answer; trying again");
+            sleep(RETRY_PERIOD).await;
+        }
+    }
+
+    /// One try: a link may break after any of these calls.
+    async fn try_connect(config: &QueueConfig, client: &Client) -> Result<Self, QueueError> {
+        let connection = SharedConnection::connect(client.clone()).await?;
         let facts: InfoDict = redis::cmd("INFO").query_async(&mut connection.clone()).await?;
         refuse_eviction(&facts)?;
 
@@ -45,8 +61,8 @@ impl Queue {
         let shards = (0..config.shards.max(1)).map(|shard| Keys::new(&config.prefix, shard)).collect();
         let queue = Self {
             inner: Arc::new(Inner {
-                config,
-                client,
+                config: config.clone(),
+                client: client.clone(),
                 connection,
                 shards,
                 scripts,
@@ -98,25 +114,9 @@ pub(super) fn is_group_missing(error: &RedisError) -> bool {
     error.code() == Some("NOGROUP")
 }
 
-async fn first_connection(
-    client: &Client,
-    info: &ConnectionInfo,
-    time_max: Duration,
-) -> Result<SharedConnection, QueueError> {
-    let address = info.addr().to_string();
-    let started = Instant::now();
-    loop {
-        let error = match SharedConnection::connect(client.clone()).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) if error.kind() == ErrorKind::AuthenticationFailed => return Err(error.into()),
-            Err(error) => error,
-        };
-        if started.elapsed() + RETRY_PERIOD >= time_max {
-            return Err(QueueError::Unreachable { address, waited_secs: time_max.as_secs(), source: error });
-        }
-        tracing::warn!(%address, %error, "redis does not answer; trying again");
-        sleep(RETRY_PERIOD).await;
-    }
+/// Whether Redis may be there soon; wrong credentials stay wrong.
+fn is_worth_another_try(error: &RedisError) -> bool {
+    error.kind() != ErrorKind::AuthenticationFailed
 }
 
 fn refuse_eviction(facts: &InfoDict) -> Result<(), QueueError> {
