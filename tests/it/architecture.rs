@@ -69,8 +69,36 @@ fn inside_jobs_layers_look_down_only() {
 }
 
 #[test]
+fn f20_the_queue_takes_the_time_from_redis_alone() {
+    for clock in ["clock::", "SystemTime", "jiff"] {
+        nobody_names("jobs/src/queue", clock, &[]);
+    }
+    for (name, text) in files("jobs/src/queue/lua", "lua") {
+        let is_timed = text.contains("local now") || text.contains("local due");
+        assert!(!is_timed || text.contains("redis.call('TIME')"), "{name} has its time from elsewhere");
+    }
+}
+
+#[test]
+fn each_failure_of_the_field_has_a_test_that_is_there() {
+    let readme = fs::read_to_string(root().join("jobs/README.md")).unwrap();
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| F")).collect();
+    assert_eq!(rows.len(), 32);
+    for (number, row) in (1..).zip(rows) {
+        assert!(row.starts_with(&format!("| F{number} |")), "row {number} is `{row}`");
+        let tests: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "F{number} names no test");
+        for test in tests {
+            let (module, name) = test.split_once("::").unwrap_or_else(|| panic!("`{test}` names no module"));
+            let text = fs::read_to_string(root().join(format!("tests/it/{module}.rs"))).unwrap_or_default();
+            assert!(text.contains(&format!("fn {name}(")), "F{number}: there is no test `{test}`");
+        }
+    }
+}
+
+#[test]
 fn files_stay_small_enough_to_read() {
-    for folder in ["jobs/src", "workers/src", "src", "tests/it"] {
+    for folder in ["jobs/src", "workers/src", "src", "tests/it", "tests/chaos"] {
         for (name, text) in files(folder, "rs") {
             let lines = text.lines().count();
             assert!(lines <= 500, "{name} has {lines} lines; over 500 it holds two topics");

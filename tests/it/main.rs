@@ -20,6 +20,8 @@ mod pipeline_openai;
 mod private_redis;
 mod queue_dead;
 mod queue_doctor;
+mod queue_faults;
+mod queue_faults_links;
 mod queue_flow;
 mod queue_lanes;
 mod queue_leases;

@@ -267,19 +267,22 @@ async fn a_delayed_job_is_not_promoted_before_its_time() {
 }
 
 #[tokio::test]
-async fn twenty_thousand_jobs_due_at_once_are_promoted_in_bounded_batches() {
+async fn f19_fifty_thousand_jobs_due_at_once_are_promoted_in_bounded_batches() {
     let test = TestQueue::start().await;
     let mut connection = test.redis.connection().await;
     let mut pipe = redis::pipe();
-    for n in 0..20_000 {
+    for n in 0..50_000 {
         let pair = new_pair();
         let member = format!("1:{}", pair.first.id);
         let entry = serde_json::json!({"id": pair.first.id, "pair": pair.id, "envelope": pair.first.envelope,
             "attempts": 0, "crashes": 0});
         pipe.hset("{test:0}:delayed:objects", &member, entry.to_string()).ignore();
         pipe.zadd("{test:0}:delayed", &member, n).ignore();
+        if n % 5000 == 4999 {
+            pipe.exec_async(&mut connection).await.unwrap();
+            pipe.clear();
+        }
     }
-    pipe.exec_async(&mut connection).await.unwrap();
 
     let mut batches = Vec::new();
     loop {
@@ -289,9 +292,9 @@ async fn twenty_thousand_jobs_due_at_once_are_promoted_in_bounded_batches() {
         }
         batches.push(moved);
     }
-    assert_eq!(batches.iter().sum::<u64>(), 20_000);
+    assert_eq!(batches.iter().sum::<u64>(), 50_000);
     assert!(batches.iter().all(|moved| *moved <= 500), "{batches:?}");
-    assert_eq!(test.step(Step::Objects).await, (20_000, 0, 0));
+    assert_eq!(test.step(Step::Objects).await, (50_000, 0, 0));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ pub(crate) mod canned_llm;
 pub(crate) mod http;
 pub(crate) mod openai_server;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod queue;
 pub(crate) mod redis;
 pub(crate) mod sandbox;

@@ -1,5 +1,7 @@
 //! A real Redis for one test.
 
+use std::net::SocketAddr;
+
 use mondo::private_redis::PrivateRedis;
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
@@ -19,6 +21,19 @@ impl TestRedis {
 
     pub(crate) fn url(&self) -> SecretString {
         self.server.url()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let url = self.url();
+        let place = url.expose_secret().rsplit('@').next().unwrap_or_default();
+        place.trim_end_matches('/').parse().expect("host and port")
+    }
+
+    /// The URL by which it is reached through a proxy.
+    pub(crate) fn url_through(&self, proxy: SocketAddr) -> SecretString {
+        let url = self.url().expose_secret().replace(&self.address().to_string(), &proxy.to_string());
+        SecretString::from(url)
     }
 
     /// A plain connection, to look at keys and to break things.
