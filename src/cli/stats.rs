@@ -51,7 +51,7 @@ fn spool_line(spool: &Usage, dir: &Path) -> Option<String> {
         return None;
     }
     Some(format!(
-        "spool: {records} paid replies ({} KiB) wait for Redis, {set_aside} damaged files in {}",
+        "paid replies that wait for Redis: {records} ({} KiB); damaged files put aside: {set_aside}; in {}",
         bytes.div_ceil(1024),
         dir.display()
     ))
@@ -96,7 +96,10 @@ mod tests {
         let line =
             |records, set_aside| spool_line(&Usage { records, bytes: 3000, set_aside }, Path::new("s"));
         assert_eq!(line(0, 0), None);
-        assert_eq!(line(2, 0).unwrap(), "spool: 2 paid replies (3 KiB) wait for Redis, 0 damaged files in s");
+        assert_eq!(
+            line(2, 0).unwrap(),
+            "paid replies that wait for Redis: 2 (3 KiB); damaged files put aside: 0; in s"
+        );
         assert!(line(0, 1).is_some());
     }
 

@@ -27,7 +27,7 @@ use crate::support::{
     canned_llm::CannedLlm,
     http::{until, within},
     openai_server::{OpenAiServer, request},
-    program::{Running, text},
+    program::{Running, run, text},
     queue::{TestQueue, connect},
     redis::TestRedis,
 };
@@ -300,6 +300,22 @@ impl Outage {
         self.llm.release();
         until("the reply is spooled", async || spool::usage(&self.spool()).unwrap().records == 1).await;
         worker.kill();
+        let (code, said) = self.stats();
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("paid replies that wait for Redis: 1 ("), "{said}");
+    }
+
+    /// What `mondo stats` says of itself, which must not need Redis for that.
+    fn stats(&self) -> (i32, String) {
+        let (url, data) = (self.redis.url(), self.dir.path().join("data"));
+        let settings = [
+            ("REDIS_URL", url.expose_secret()),
+            ("MONDO_REDIS_WAIT_SECS", "0"),
+            ("MONDO_PREFIX", "test"),
+            ("MONDO_DATA_DIR", data.to_str().unwrap()),
+        ];
+        let output = run(&["stats"], &settings);
+        (output.status.code().unwrap(), text(&output.stderr))
     }
 
     async fn everything_was_paid_once(&self) {

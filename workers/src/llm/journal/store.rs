@@ -156,6 +156,9 @@ impl Journal {
     ///
     /// # Errors
     /// When Redis is away; what it has not taken waits on.
+    ///
+    /// # Cancel safety
+    /// A reply whose offer is dropped waits on, and is offered again.
     pub async fn offer(&self) -> Result<usize, QueueError> {
         let Some(spool) = &self.inner.spool else { return Ok(0) };
         let waiting = match spool.adopt().await {
@@ -196,22 +199,30 @@ impl Journal {
         Ok(true)
     }
 
-    /// Offers what is spooled until the stop, and once more then.
+    /// Offers what is spooled until the stop, and once more then, for a moment: what waits on is offered at the
+    /// next start.
     pub async fn run(self, stop: CancellationToken) {
         let mut pause = Duration::ZERO;
-        while !stop.is_cancelled() {
+        loop {
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = stop.cancelled() => break,
                 () = self.inner.spooled.notified() => {}
                 () = sleep(pause) => {}
             }
-            pause = match self.offer().await {
+            let offered = tokio::select! {
+                () = stop.cancelled() => break,
+                offered = self.offer() => offered,
+            };
+            pause = match offered {
                 Ok(_) => LOOK_PERIOD,
                 Err(error) => {
                     tracing::debug!(%error, "redis does not take what is spooled; trying again");
                     OFFER_PERIOD
                 }
             };
+        }
+        if !matches!(timeout(PUT_TIME_MAX, self.offer()).await, Ok(Ok(_))) {
+            tracing::debug!("what is spooled is left for the next start");
         }
     }
 
