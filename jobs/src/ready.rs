@@ -18,6 +18,9 @@ pub struct Taken {
     pub pair: PairId,
     /// What the consumer gets: the v1 body as JSON.
     pub body: Vec<u8>,
+    /// When the lease lapses, by Redis, in milliseconds since the Unix epoch; it tells this hand-over from a later
+    /// one of the same pair.
+    pub lapses_ms: u64,
 }
 
 impl Queue {
@@ -45,11 +48,12 @@ impl Queue {
         self.drop_taken(pair).await.map(|_| ())
     }
 
-    /// The consumer went away: the pair is the head again.
+    /// The consumer went away: the pair is the head again, unless the lease that lapses then is not its own any
+    /// more.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn put_back(&self, pair: PairId) -> Result<(), QueueError> {
-        self.return_taken(pair).await.map(|_| ())
+    pub async fn put_back(&self, pair: PairId, lapses_ms: u64) -> Result<(), QueueError> {
+        self.return_taken(pair, lapses_ms).await.map(|_| ())
     }
 }

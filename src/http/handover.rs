@@ -5,7 +5,7 @@ use std::time::Duration;
 use mondo_jobs::{
     pair::PairId,
     queue::{Queue, QueueError},
-    ready::HANDOVER_LEASE,
+    ready::{HANDOVER_LEASE, Taken},
 };
 use tokio::{
     runtime::Handle,
@@ -26,9 +26,10 @@ pub(super) struct Handover(Option<Note>);
 
 impl Handover {
     /// The pair was taken at `taken_at`; tasks run on `tasks`, which the server awaits before it ends.
-    pub(super) fn new(queue: Queue, pair: PairId, taken_at: Instant, tasks: TaskTracker) -> Self {
+    pub(super) fn new(queue: Queue, taken: &Taken, taken_at: Instant, tasks: TaskTracker) -> Self {
         let lapses = taken_at + HANDOVER_LEASE;
-        Self(Some(Note { queue, pair, lapses, tasks, runtime: Handle::current() }))
+        let (pair, lapses_ms) = (taken.pair, taken.lapses_ms);
+        Self(Some(Note { queue, pair, lapses_ms, lapses, tasks, runtime: Handle::current() }))
     }
 
     /// The response has been written out.
@@ -65,6 +66,9 @@ impl Ending {
 struct Note {
     queue: Queue,
     pair: PairId,
+    /// By the clock of Redis: names the lease.
+    lapses_ms: u64,
+    /// By the clock of this process.
     lapses: Instant,
     tasks: TaskTracker,
     runtime: Handle,
@@ -105,7 +109,7 @@ impl Note {
     async fn send_once(&self, ending: Ending) -> Result<(), QueueError> {
         match ending {
             Ending::Delivered => self.queue.delivered(self.pair).await,
-            Ending::PutBack => self.queue.put_back(self.pair).await,
+            Ending::PutBack => self.queue.put_back(self.pair, self.lapses_ms).await,
         }
     }
 }

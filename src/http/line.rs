@@ -131,6 +131,6 @@ impl Line {
 async fn ask(queue: Queue, tasks: TaskTracker) -> Result<Option<Offer>, QueueError> {
     let taken_at = Instant::now();
     let Some(taken) = queue.take().await? else { return Ok(None) };
-    let handover = Handover::new(queue, taken.pair, taken_at, tasks);
+    let handover = Handover::new(queue, &taken, taken_at, tasks);
     Ok(Some(Offer { body: taken.body.into(), handover }))
 }

@@ -32,9 +32,11 @@ async fn a_pair_put_back_is_the_next_to_leave() {
     let test = TestQueue::start().await;
     let first = test.make_ready(b"one").await;
     test.make_ready(b"two").await;
-    assert_eq!(test.queue.take().await.unwrap().unwrap().pair, first);
-    test.queue.put_back(first).await.unwrap();
-    test.queue.put_back(first).await.unwrap();
+    let taken = test.queue.take().await.unwrap().unwrap();
+    assert_eq!(taken.pair, first);
+    for _ in 0..2 {
+        test.queue.put_back(first, taken.lapses_ms).await.unwrap();
+    }
     assert_eq!(test.queue.stats().await.unwrap().ready, 2, "putting back twice changes nothing");
     assert_eq!(test.queue.take().await.unwrap().unwrap().pair, first);
     test.healthy().await;
@@ -67,17 +69,29 @@ async fn pairs_whose_handover_lapsed_are_the_head_again_in_their_order() {
 async fn a_pair_written_out_after_its_handover_lapsed_does_not_leave_twice() {
     let test = TestQueue::start().await;
     let pair = test.make_ready(b"one").await;
-    test.queue.take_for(Duration::ZERO).await.unwrap().unwrap();
+    let taken = test.queue.take_for(Duration::ZERO).await.unwrap().unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     // Another consumer's take puts it back into the list first.
     assert_eq!(test.queue.take_for(Duration::ZERO).await.unwrap().unwrap().pair, pair);
     tokio::time::sleep(Duration::from_millis(10)).await;
     test.make_ready(b"two").await;
     test.queue.take().await.unwrap().unwrap();
-    test.queue.put_back(pair).await.unwrap();
+    test.queue.put_back(pair, taken.lapses_ms).await.unwrap();
 
     test.queue.delivered(pair).await.unwrap();
     assert_ne!(test.queue.take().await.unwrap().map(|taken| taken.pair), Some(pair));
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_late_put_back_does_not_take_a_pair_from_its_next_consumer() {
+    let test = TestQueue::start().await;
+    let pair = test.make_ready(b"one").await;
+    let stopped = test.queue.take_for(Duration::ZERO).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(test.queue.take().await.unwrap().unwrap().pair, pair, "its lease has lapsed");
+    test.queue.put_back(pair, stopped.lapses_ms).await.unwrap();
+    assert_eq!(test.queue.take().await.unwrap(), None, "the second consumer still has it");
     test.healthy().await;
 }
 

@@ -35,9 +35,11 @@ impl Queue {
         call.key(keys.taken()).key(keys.ready_bodies()).arg(millis(lease)).arg(LAPSED_MAX);
         loop {
             let reply: Vec<Vec<u8>> = call.invoke_async(&mut self.connection()).await?;
-            let Ok([pair, body]) = <[Vec<u8>; 2]>::try_from(reply) else { return Ok(None) };
-            if let Some(pair) = std::str::from_utf8(&pair).ok().and_then(|pair| pair.parse().ok()) {
-                return Ok(Some(Taken { pair, body }));
+            let Ok([pair, body, lapses]) = <[Vec<u8>; 3]>::try_from(reply) else { return Ok(None) };
+            let text = |bytes| std::str::from_utf8(bytes).ok();
+            let pair_id = text(&pair).and_then(|pair| pair.parse().ok());
+            if let (Some(pair), Some(lapses_ms)) = (pair_id, text(&lapses).and_then(|ms| ms.parse().ok())) {
+                return Ok(Some(Taken { pair, body, lapses_ms }));
             }
             // Somebody else's entry: it stays with the taken ones, where the doctor shows it.
             tracing::error!(id = %pair.escape_ascii(), "an id in the ready list is no pair");
@@ -68,10 +70,10 @@ impl Queue {
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 
-    /// Says whether the pair was taken.
-    pub(crate) async fn return_taken(&self, pair: PairId) -> Result<bool, QueueError> {
+    /// Says whether the pair was taken under that lease.
+    pub(crate) async fn return_taken(&self, pair: PairId, lapses_ms: u64) -> Result<bool, QueueError> {
         let mut call = self.scripts().put_back.key(self.keys(pair).ready());
-        call.key(self.keys(pair).taken()).arg(pair.to_string());
+        call.key(self.keys(pair).taken()).arg(pair.to_string()).arg(lapses_ms);
         Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
     }
 }

@@ -6,7 +6,7 @@
   KEYS[2] taken pairs (zset by lapse ms)
   ARGV[1] lease in milliseconds           ARGV[2] how many lapsed leases and empty heads at most, at most 100
 
-  Returns   {pair id, body}, or {} when none is ready
+  Returns   {pair id, body, ms at which the lease lapses}, or {} when none is ready
   Emits     nothing
 ]]
 local time = redis.call('TIME')
@@ -21,8 +21,9 @@ for _ = 1, tonumber(ARGV[2]) do
   local body = redis.call('HGET', KEYS[3], pair)
   -- An id without a body is nothing that anybody could be given.
   if body then
-    redis.call('ZADD', KEYS[2], now + tonumber(ARGV[1]), pair)
-    return {pair, body}
+    local lapses = now + tonumber(ARGV[1])
+    redis.call('ZADD', KEYS[2], lapses, pair)
+    return {pair, body, string.format('%.0f', lapses)}
   end
 end
 return {}
