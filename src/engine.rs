@@ -13,7 +13,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{self, Pulse, WorkerOptions},
+    backend::{self, FlowOptions, Pulse, WorkerOptions},
     llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
     sandbox::{self, BrowserPool, NoSandbox},
@@ -183,6 +183,10 @@ impl Workers {
             grace: config.grace,
             progress_max: config.progress_max,
             pulse: pulse.clone(),
+            flow: FlowOptions {
+                responder: Some(config.llm.name()),
+                ready_high: marks.map(|marks| marks.high),
+            },
         };
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());

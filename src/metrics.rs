@@ -64,6 +64,10 @@ fn start() -> Result<PrometheusHandle, BuildError> {
         "Paid replies that this process keeps until Redis takes them."
     );
     metrics::describe_gauge!("mondo_spool_bytes", "Bytes of the files in which this process keeps them.");
+    metrics::describe_gauge!(
+        "mondo_upstream_slowed",
+        "Whether the workers of this process slow down because nobody takes the finished pairs."
+    );
     metrics::describe_counter!("mondo_handovers_total", "Pairs given to consumers, by how that ended.");
     Ok(handle)
 }
@@ -80,6 +84,12 @@ fn of_queue(text: &mut String, stats: &Stats) {
     family(text, "mondo_pairs", "gauge", "Pairs by state.");
     for (state, count) in [("open", stats.open), ("ready", stats.ready), ("taken", stats.taken)] {
         let _ = writeln!(text, "mondo_pairs{{state=\"{state}\"}} {count}");
+    }
+    family(text, "mondo_paused", "gauge", "Steps and responders that are paused.");
+    for pause in &stats.pauses {
+        // The name of a responder is an operator's; the format has no other special characters.
+        let target = pause.target.to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = writeln!(text, "mondo_paused{{target=\"{target}\"}} 1");
     }
     family(text, "mondo_dead_letters", "gauge", "Jobs that will not be run again by themselves.");
     let _ = writeln!(text, "mondo_dead_letters {}", stats.dead);

@@ -44,6 +44,17 @@ impl Step {
         }
     }
 
+    /// Whether its jobs ask a responder.
+    pub fn asks_responder(self) -> bool {
+        self != Self::Execute
+    }
+
+    /// Whether its jobs lead to pairs that do not exist yet, instead of finishing those that do: what slows when
+    /// nobody takes the finished ones.
+    pub fn is_upstream(self) -> bool {
+        matches!(self, Self::Objects | Self::Question | Self::Answer)
+    }
+
     /// How many runs may end with an error before the job becomes a dead letter.
     pub fn attempts_max(self) -> u32 {
         5

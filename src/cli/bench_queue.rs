@@ -16,7 +16,9 @@ use mondo_jobs::{
     pair::PairId,
     queue::{Bounds, Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Retention},
 };
-use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
+use mondo_workers::backend::{
+    Failure, FlowOptions, Handler, Pulse, WorkerOptions, WorkersError, run_workers,
+};
 use redis::{InfoDict, aio::MultiplexedConnection};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -301,6 +303,7 @@ impl Workers {
             grace: Duration::from_secs(5),
             progress_max: Duration::from_mins(5),
             pulse: Pulse::default(),
+            flow: FlowOptions { responder: Some("bench/none".to_owned()), ready_high: Some(u64::MAX) },
         };
         let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());
         running.spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));

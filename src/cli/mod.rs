@@ -8,11 +8,15 @@ mod bench_sandbox;
 mod check;
 mod dead;
 mod doctor;
+mod jobs;
 mod make;
 mod order;
 mod output;
+mod pairs;
+mod pause;
 mod progress;
 mod show;
+mod span;
 mod stats;
 mod up;
 mod worker;
@@ -64,6 +68,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Order pairs on top of what is kept in stock
     Order(order::OrderArgs),
+    /// Look at pairs, and call some off
+    Pairs(pairs::PairsArgs),
+    /// Look at running jobs
+    Jobs(jobs::JobsArgs),
+    /// Hold a step or a responder up, with a reason
+    Pause(pause::PauseArgs),
+    /// Let a paused step or responder go on
+    Resume(pause::ResumeArgs),
     /// Show what is where
     Stats(stats::StatsArgs),
     /// Look at dead letters and put them back
@@ -109,6 +121,10 @@ impl Command {
             Self::Make(_)
             | Self::Check(_)
             | Self::Order(_)
+            | Self::Pairs(_)
+            | Self::Jobs(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
             | Self::Stats(_)
             | Self::Dead(_)
             | Self::Doctor(_)
@@ -124,6 +140,10 @@ impl Command {
             Self::Worker(args) => worker::run(args, config).await,
             Self::Check(args) => check::run(args, config.sandbox).await,
             Self::Order(args) => order::run(args, &config).await,
+            Self::Pairs(args) => pairs::run(args, &config).await,
+            Self::Jobs(args) => jobs::run(args, &config).await,
+            Self::Pause(args) => pause::pause(args, &config).await,
+            Self::Resume(args) => pause::resume(args, &config).await,
             Self::Stats(args) => stats::run(args, &config).await,
             Self::Dead(args) => dead::run(args, &config).await,
             Self::Doctor(args) => doctor::run(args, &config).await,

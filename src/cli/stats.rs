@@ -4,11 +4,15 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Args;
-use mondo_jobs::queue::Stats;
+use mondo_jobs::{
+    clock::now_ms,
+    job::Step,
+    queue::{Pause, Stats},
+};
 use mondo_workers::llm::spool::{self, Usage};
 use serde::Serialize;
 
-use super::output;
+use super::{output, span};
 use crate::{config::Config, engine::configured_queue};
 
 /// Arguments of `mondo stats`.
@@ -39,7 +43,7 @@ pub(super) async fn run(args: StatsArgs, config: &Config) -> anyhow::Result<Exit
     if args.json {
         output::json(&All { queue: &stats, spool })?;
     } else {
-        output::data(&for_people(&stats, spool_line(&spool, dir)))?;
+        output::data(&for_people(&stats, config.marks.high, spool_line(&spool, dir)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -57,7 +61,7 @@ fn spool_line(spool: &Usage, dir: &Path) -> Option<String> {
     ))
 }
 
-fn for_people(stats: &Stats, spool: Option<String>) -> String {
+fn for_people(stats: &Stats, high: u64, spool: Option<String>) -> String {
     let mut table = output::table(&["step", "waiting", "running", "delayed"]);
     for step in &stats.steps {
         table.add_row([
@@ -71,13 +75,34 @@ fn for_people(stats: &Stats, spool: Option<String>) -> String {
     let count = |name: &str| counters.get(name).copied().unwrap_or(0);
     format!(
         "{table}\n\npairs: {open} under way, {ready} ready, {taken} being handed over\nsince the start: {} delivered, {} \
-         rejected, {} LLM calls, {}\ndead letters: {dead}{}{}",
+         rejected, {} LLM calls, {}\ndead letters: {dead}{}{}{}{}",
         count("delivered"),
         count("rejected"),
         count("llm_calls"),
         dollars(count("cost_micro_usd")),
         if *dead > 0 { " (see `mondo dead ls`)" } else { "" },
+        stats.pauses.iter().map(paused).collect::<String>(),
+        if *ready >= high { slowed(high) } else { String::new() },
         spool.map_or_else(String::new, |line| format!("\n{line}")),
+    )
+}
+
+fn paused(pause: &Pause) -> String {
+    let Pause { target, reason, since_ms, ends_in_ms } = pause;
+    let since = span::of_ms(now_ms().saturating_sub(*since_ms));
+    let end = ends_in_ms.map_or_else(
+        || format!("until `mondo resume {target}`"),
+        |ms| format!("for another {}", span::of_ms(ms)),
+    );
+    format!("\npaused: {target}, since {since}, {end}: {reason}")
+}
+
+/// Workers decide by the same mark, each by its own setting.
+fn slowed(high: u64) -> String {
+    let steps: Vec<&str> = Step::ALL.into_iter().filter(|step| step.is_upstream()).map(Step::name).collect();
+    format!(
+        "\nslowed: {}, since {high} pairs or more wait for a consumer (MONDO_READY_HIGH)",
+        steps.join(", ")
     )
 }
 

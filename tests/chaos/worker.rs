@@ -20,7 +20,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{Failure, Handler, Pulse, WorkerOptions, run_workers},
+    backend::{Failure, FlowOptions, Handler, Pulse, WorkerOptions, run_workers},
     llm::{
         journal::Journal,
         openai::{OpenAi, OpenAiConfig},
@@ -124,6 +124,7 @@ pub(crate) async fn run(settings: &Settings) -> ExitCode {
         grace: GRACE,
         progress_max: PROGRESS_MAX,
         pulse: Pulse::default(),
+        flow: FlowOptions::default(),
     };
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(shutdown_on_signal(shutdown.clone()));

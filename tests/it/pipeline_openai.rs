@@ -15,7 +15,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{self, Pulse, WorkerOptions},
+    backend::{self, FlowOptions, Pulse, WorkerOptions},
     llm::{journal::Journal, offline::Offline, openai::OpenAiConfig},
     runner::Runner,
     sandbox::{self, BackendChoice, SandboxConfig},
@@ -86,6 +86,7 @@ async fn pairs_are_made_whatever_the_server_does() {
         progress_max: Duration::from_mins(5),
         grace: Duration::from_secs(5),
         pulse: Pulse::default(),
+        flow: FlowOptions::default(),
     };
     let stop = CancellationToken::new();
     let workers = TaskTracker::new().spawn(backend::run_workers(

@@ -1,4 +1,4 @@
-//! How much comes in.
+//! How much comes in, and what is held up or called off.
 
 use mondo_jobs::{
     job::Step,

@@ -23,7 +23,7 @@ use crate::support::{
     queue::{TestQueue, death},
 };
 
-fn runner(test: &TestQueue, llm: FakeLlm) -> Runner {
+pub(crate) fn runner(test: &TestQueue, llm: FakeLlm) -> Runner {
     runner_of(test, Arc::new(llm))
 }
 

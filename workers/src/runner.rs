@@ -14,7 +14,7 @@ use mondo_jobs::{
     job::{EnvelopeError, Job, Step},
     pair::{Draft, StepRecord},
     ports::{Llm, Memory, Sandbox},
-    queue::{Commit, Delivery, End, Queue, QueueError},
+    queue::{Commit, Delivery, End, Queue, QueueError, STATE_FIELD, STATE_OPEN, Target},
     record::{self, Fields, RecordError},
     step::{Disposition, Limits, Next, Outcome, StepContext, StepError},
     steps::{self, Personas},
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long a job of a newer release waits before it is offered again, perhaps to a worker that can read it.
 const NEWER_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long a responder that refuses the credentials is paused before it is tried again.
+const HALT_PERIOD: Duration = Duration::from_mins(10);
 
 /// What every job of a process shares.
 #[derive(Clone)]
@@ -50,7 +53,15 @@ pub struct Runner {
 #[async_trait]
 impl Handler for Runner {
     async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
-        Ok(self.run(delivery).await?)
+        match self.run(delivery).await {
+            Ok(commit) => Ok(commit),
+            Err(error) => {
+                if error.disposition() == Disposition::Halt {
+                    self.pause_responder(&error).await;
+                }
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -104,10 +115,27 @@ impl From<RunError> for Failure {
 }
 
 impl Runner {
+    /// No job can go on with this responder. The pause ends by itself, so that a key that was mended, or a provider
+    /// that was wrong, needs nobody to say so; `mondo resume` ends it at once.
+    async fn pause_responder(&self, error: &RunError) {
+        let target = Target::Responder(self.responder.to_string());
+        match self.queue.pause_if_running(&target, &error.to_string(), HALT_PERIOD).await {
+            Ok(true) => {
+                tracing::error!(%target, %error, secs = HALT_PERIOD.as_secs(), "the responder is paused");
+            }
+            Ok(false) => {}
+            Err(problem) => tracing::warn!(%target, error = %problem, "the responder cannot be paused"),
+        }
+    }
+
     async fn run(&self, delivery: &Delivery) -> Result<Commit, RunError> {
         let started = Instant::now();
         let job = Job::from_envelope(delivery.pair, &delivery.envelope).inspect_err(tell_newer)?;
         let stored = self.queue.record(job.pair).await?;
+        if has_ended(&stored) {
+            // Committing nothing drops the job: the queue sees the same.
+            return Ok(Commit::default());
+        }
         let draft = record::decode(job.pair, stored.clone())?;
         let llm =
             Arc::new(Journaled::new(Arc::clone(&self.llm), &*self.responder, self.journal.clone(), &job));
@@ -133,6 +161,11 @@ fn tell_newer(error: &EnvelopeError) {
     {
         tracing::warn!(%error, "jobs like this one wait for a worker of a newer release; is one running?");
     }
+}
+
+/// Whether the pair was cancelled, or ended otherwise, before this job was claimed. An ended pair never goes on.
+fn has_ended(stored: &Fields) -> bool {
+    stored.get(STATE_FIELD).is_some_and(|state| state != STATE_OPEN)
 }
 
 fn step_record(job: &Job, delivery: &Delivery, draft: &Draft, tally: &Tally, started: Instant) -> StepRecord {

@@ -3,7 +3,7 @@
 //! All keys of a shard share one hash tag, so every script stays within one slot of a Redis Cluster. A pair and
 //! everything about it is in the shard that its id chooses.
 
-use super::Priority;
+use super::{Priority, Target};
 use crate::{job::Step, pair::PairId, ports::RecentList};
 
 /// The consumer group of every step's stream.
@@ -17,6 +17,8 @@ pub const DONE_PREFIX: &str = "done:";
 pub(super) const NEXT_PREFIX: &str = "next:";
 /// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
 pub const STATE_FIELD: &str = "state";
+/// What that field holds while the pair is under way.
+pub const STATE_OPEN: &[u8] = b"open";
 
 /// How a pair can have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +130,17 @@ impl Keys {
     /// Hash of counters by name.
     pub(super) fn counters(&self) -> String {
         self.key("counters")
+    }
+
+    /// The pause of a step or a responder, a string that may expire; in the first shard.
+    pub(super) fn paused(&self, target: &Target) -> String {
+        self.key(&format!("paused:{target}"))
+    }
+
+    /// Sorted set of the responders that workers have named, by the millisecond of the last time; in the first
+    /// shard.
+    pub(super) fn responders(&self) -> String {
+        self.key("responders")
     }
 
     fn key(&self, name: &str) -> String {

@@ -11,10 +11,12 @@ mod doctor;
 mod entry;
 mod error;
 mod finish;
+mod flow;
 mod handover;
 mod keys;
 mod lane;
 mod limits;
+mod pairs;
 mod record;
 mod retention;
 mod scripts;
@@ -39,8 +41,10 @@ pub use self::{
     entry::{Arrival, Undecodable},
     error::QueueError,
     finish::{COMMITS_MAX, Committed},
-    keys::{DONE_PREFIX, STATE_FIELD},
+    flow::{Pause, Target},
+    keys::{DONE_PREFIX, STATE_FIELD, STATE_OPEN},
     lane::{Lane, Priority},
+    pairs::{Cancelled, OpenPair, RunningJob},
     retention::{Forgotten, Keep, Retention},
     stats::{Stats, StepStats},
     tend::Promoted,

@@ -5,7 +5,7 @@ use redis::Script;
 /// Lets scripts that free memory run on a Redis that is full; without them it could never drain.
 const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
 /// The scripts that end pairs share how that is done.
-const ENDING_PAIRS: [&str; 5] = ["commit", "delivered", "discard", "place", "settle"];
+const ENDING_PAIRS: [&str; 6] = ["cancel", "commit", "delivered", "discard", "place", "settle"];
 
 macro_rules! scripts {
     ($($name:ident),* $(,)?) => {
@@ -30,7 +30,7 @@ macro_rules! scripts {
 
 scripts!(
     start, claim, own, begin, lapses, reclaim, renew, commit, delay, promote, bury, release, sweep, replay,
-    edit, discard, take, delivered, put_back, forget, journal, restore, settle, place,
+    edit, discard, take, delivered, put_back, forget, journal, restore, settle, place, pause, resume, cancel,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.

@@ -6,7 +6,7 @@ use redis::{RedisError, Value, from_redis_value};
 use serde::Serialize;
 
 use super::{
-    Queue, QueueError,
+    Pause, Queue, QueueError,
     connection::is_group_missing,
     keys::{GROUP, Keys, lanes},
 };
@@ -25,6 +25,8 @@ pub struct Stats {
     pub taken: u64,
     /// Dead letters.
     pub dead: u64,
+    /// What is held up on purpose.
+    pub pauses: Vec<Pause>,
     /// Counters since the queue was made, by name: `started`, `committed`, `ready`, `rejected`, `delivered`,
     /// `retried`, `waited`, `buried`, `set_aside`, `released`, `reclaimed`, `replayed`, `discarded`, and
     /// those that commits raise, as `llm_calls` and `cost_micro_usd`. `held_bytes` goes up and down: about what
@@ -56,6 +58,7 @@ impl Queue {
         for keys in self.shards() {
             self.add_stats(keys, &mut stats).await?;
         }
+        stats.pauses = self.pauses().await?;
         Ok(stats)
     }
 

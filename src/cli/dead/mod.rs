@@ -15,7 +15,10 @@ use mondo_jobs::{
     queue::{DeadFilter, Queue},
 };
 
-use super::output;
+use super::{
+    output,
+    span::{of_ms as age, parse as duration},
+};
 use crate::{config::Config, engine::configured_queue};
 
 /// Arguments of `mondo dead`.
@@ -110,54 +113,4 @@ async fn discard(queue: &Queue, job: &str) -> anyhow::Result<ExitCode> {
     }
     output::note("given up; its pair is rejected");
     Ok(ExitCode::SUCCESS)
-}
-
-/// A span of time for people, in its largest unit.
-fn age(ms: u64) -> String {
-    match ms / 1000 {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// A span of time as people write it: a whole number and s, m, h or d.
-fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)]
-        .into_iter()
-        .find_map(|(unit, seconds)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds));
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "accepted is a number with s, m, h or d, such as 90s or 2h".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_are_shown_in_their_largest_unit() {
-        let cases =
-            [(0, "0 s"), (119_999, "119 s"), (120_000, "2 min"), (7_200_000, "2 h"), (172_800_000, "2 d")];
-        for (ms, shown) in cases {
-            assert_eq!(age(ms), shown);
-        }
-    }
-
-    #[test]
-    fn spans_of_time_are_read_with_their_unit() {
-        for (text, seconds) in [
-            ("90s", Some(90)),
-            ("30m", Some(1800)),
-            ("12h", Some(43_200)),
-            ("2d", Some(172_800)),
-            ("90", None),
-            ("h", None),
-            ("-1h", None),
-            ("99999999999999999999d", None),
-        ] {
-            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
 }

@@ -11,7 +11,9 @@ use mondo_jobs::{
     job::Step,
     queue::{Commit, Delivery, End, Queue},
 };
-use mondo_workers::backend::{Failure, Handler, Pulse, WorkerOptions, WorkersError, run_workers};
+use mondo_workers::backend::{
+    Failure, FlowOptions, Handler, Pulse, WorkerOptions, WorkersError, run_workers,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,11 +55,24 @@ impl Workers {
         Self::with_grace(queue, slots, Duration::from_secs(30), handle)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test awaits it in `stop`")]
     pub(crate) fn with_grace<F>(
         queue: &Queue,
         slots: usize,
         grace: Duration,
+        handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Commit, Failure>> + Send + 'static,
+    {
+        Self::with_flow(queue, slots, grace, FlowOptions::default(), handle)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test awaits it in `stop`")]
+    pub(crate) fn with_flow<F>(
+        queue: &Queue,
+        slots: usize,
+        grace: Duration,
+        flow: FlowOptions,
         handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -71,7 +86,7 @@ impl Workers {
         let (shutdown, pulse) = (CancellationToken::new(), Pulse::default());
         let steps = Step::ALL.map(|step| (step, slots)).to_vec();
         let options =
-            WorkerOptions { steps, grace, progress_max: Duration::from_mins(5), pulse: pulse.clone() };
+            WorkerOptions { steps, grace, progress_max: Duration::from_mins(5), pulse: pulse.clone(), flow };
         let task = tokio::spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
         Self { shutdown, pulse, seen, task }
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     acker::{Ending, Endings},
     claim::{Claim, Desk},
+    flow::{Flow, SLOW_PERIOD},
     gate::Gate,
     outage::Outage,
     outcome::{CRASHES_MAX, Outcome, crashed},
@@ -30,6 +31,7 @@ pub(super) struct Fetcher {
     pub(super) queue: Queue,
     pub(super) desk: Arc<Desk>,
     pub(super) gate: Arc<Gate>,
+    pub(super) flow: Arc<Flow>,
     pub(super) outage: Arc<Outage>,
     pub(super) counter: Counter,
 }
@@ -83,8 +85,9 @@ impl Fetcher {
         }
     }
 
-    /// Free slots, at least one, once the gate is open; `None` when it is time to stop.
+    /// Free slots, at least one, once the flow and the gate let the step claim; `None` when it is time to stop.
     async fn slots(&self) -> Option<OwnedSemaphorePermit> {
+        self.counter.stop.run_until_cancelled(self.in_flow()).await?;
         if self.counter.stop.is_cancelled() {
             return None;
         }
@@ -99,6 +102,9 @@ impl Fetcher {
                 self.idle_until(free).await?
             }
         };
+        if self.flow.is_slow(self.desk.step) {
+            return Some(slots);
+        }
         let more = credit.available_permits().min(READ_MAX - 1);
         if let Ok(more) = u32::try_from(more)
             && let Ok(rest) = Arc::clone(credit).try_acquire_many_owned(more)
@@ -106,6 +112,20 @@ impl Fetcher {
             slots.merge(rest);
         }
         Some(slots)
+    }
+
+    /// Waits while the step is paused, which is as healthy as polling, and a second when it slows.
+    async fn in_flow(&self) {
+        let step = self.desk.step;
+        self.flow.until_known(step).await;
+        if self.flow.is_paused(step) {
+            self.desk.beat.busy();
+            self.flow.until_open(step).await;
+            self.desk.beat.free();
+        }
+        if self.flow.is_slow(step) {
+            sleep(SLOW_PERIOD).await;
+        }
     }
 
     /// One look at the queue, for about as many entries as there are slots; `false` when it did not come to it.
@@ -144,7 +164,7 @@ impl Fetcher {
         Ok(Source { reader, own: Some(Cursor::default()) })
     }
 
-    /// Waits for new entries. A stop, or a gate that closes, ends the wait through Redis, so that nothing is
+    /// Waits for new entries. A stop, a pause, or a gate that closes, ends the wait through Redis, so that nothing is
     /// claimed by a read that nobody listens to any more.
     async fn read(&self, reader: &mut Reader, count: usize) -> Result<Vec<Arrival>, QueueError> {
         let id = reader.id();
@@ -152,6 +172,7 @@ impl Fetcher {
             tokio::select! {
                 () = self.counter.stop.cancelled() => {}
                 () = self.gate.until_closed() => {}
+                () = self.flow.until_paused(self.desk.step) => {}
             }
         };
         let mut read = std::pin::pin!(reader.read(count, BLOCK));
@@ -178,8 +199,9 @@ impl Fetcher {
         }
         for claim in claims {
             match self.slot(&mut slots).await {
-                Some(slot) => self.counter.hand_out(claim, slot),
-                None => self.counter.hand_back(claim),
+                // What was read at the very moment of a pause waits like everything else.
+                Some(slot) if !self.flow.is_paused(self.desk.step) => self.counter.hand_out(claim, slot),
+                _ => self.counter.hand_back(claim),
             }
         }
         for entry in undecodable {

@@ -11,6 +11,7 @@ mod acker;
 mod backoff;
 mod claim;
 mod fetcher;
+mod flow;
 mod gate;
 mod keeper;
 mod outage;
@@ -29,6 +30,7 @@ use mondo_jobs::{
 };
 
 pub use self::{
+    flow::FlowOptions,
     pulse::Pulse,
     run::{WorkerOptions, WorkersError, run_workers},
 };

@@ -26,6 +26,7 @@ use super::{
     acker::{Acker, Ending, Endings},
     claim::{Claim, Desk},
     fetcher::{Counter, Fetcher},
+    flow::{Flow, FlowOptions},
     gate::Gate,
     keeper::Keeper,
     outage::Outage,
@@ -57,6 +58,8 @@ pub struct WorkerOptions {
     pub progress_max: Duration,
     /// Tells whether work is being fetched.
     pub pulse: Pulse,
+    /// What the flow of work is steered by.
+    pub flow: FlowOptions,
 }
 
 /// Why the workers ended without being told to.
@@ -106,9 +109,11 @@ pub async fn run_workers(
     }
     let (pulse, progress_max) = (options.pulse, options.progress_max);
     tasks.keeper.spawn(watch_progress(pulse, progress_max, halt.clone()));
+    let flow = Arc::new(Flow::new(queue.clone(), options.flow.clone()));
+    tasks.keeper.spawn(Arc::clone(&flow).watch(Arc::clone(&outage), tasks.settled.clone()));
     tasks.keep(&queue, &desks, &outage, ended, halt.clone());
     // The acker ends with the last of its senders: the counter goes to those that bring jobs.
-    tasks.bring(&queue, &desks, &gate, &outage, counter);
+    tasks.bring(&queue, &desks, &gate, &flow, &outage, counter);
     run_monitor(monitor, options.grace, &halt, &cancel).await;
 
     halt.stop.cancel();
@@ -205,13 +210,14 @@ impl Tasks {
         queue: &Queue,
         desks: &Arc<[Arc<Desk>]>,
         gate: &Arc<Gate>,
+        flow: &Arc<Flow>,
         outage: &Arc<Outage>,
         counter: Counter,
     ) {
         for desk in desks.iter() {
             let (queue, desk, gate) = (queue.clone(), Arc::clone(desk), Arc::clone(gate));
-            let (outage, counter) = (Arc::clone(outage), counter.clone());
-            self.jobs.spawn(Fetcher { queue, desk, gate, outage, counter }.run());
+            let (flow, outage, counter) = (Arc::clone(flow), Arc::clone(outage), counter.clone());
+            self.jobs.spawn(Fetcher { queue, desk, gate, flow, outage, counter }.run());
         }
         let (queue, desks) = (queue.clone(), Arc::clone(desks));
         let (gate, outage) = (Arc::clone(gate), Arc::clone(outage));
