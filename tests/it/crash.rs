@@ -8,7 +8,7 @@ use std::{
 use mondo_jobs::{
     job::Step,
     ports::Purpose,
-    queue::{Queue, Stats},
+    queue::{DeadFilter, Queue, Stats},
     record,
 };
 use secrecy::ExposeSecret as _;
@@ -37,16 +37,27 @@ struct Crash {
 
 impl Crash {
     async fn start() -> Self {
+        Self::with_pairs(PAIRS).await
+    }
+
+    async fn with_pairs(pairs: u64) -> Self {
         let redis = TestRedis::start().await;
         let queue = queue::connect(redis.url(), Duration::from_secs(3)).await;
-        let pairs: Vec<_> = (0..PAIRS).map(|seed| record::new_pair(seed, 0).unwrap()).collect();
+        let pairs: Vec<_> = (0..pairs).map(|seed| record::new_pair(seed, 0).unwrap()).collect();
         queue.start(&pairs).await.unwrap();
-        Self { redis, queue, llm: CannedLlm::start().await, dir: tempfile::tempdir().unwrap() }
+        let dir = tempfile::tempdir().unwrap();
+        // So many that no two pairs are for the same one.
+        let personas: Vec<String> = (0..10_000).map(|number| format!("person number {number}")).collect();
+        std::fs::write(dir.path().join("personas"), personas.join("\n")).unwrap();
+        Self { redis, queue, llm: CannedLlm::start().await, dir }
     }
 
     fn process(&self, arguments: &[&str], listen: &str, log: &Path) -> Running {
         let url = self.redis.url();
+        let personas = self.dir.path().join("personas");
         let settings = [
+            ("MONDO_PERSONAS", personas.to_str().unwrap()),
+            ("MONDO_GRACE_SECS", "1"),
             ("REDIS_URL", url.expose_secret()),
             ("MONDO_PREFIX", "test"),
             ("MONDO_LEASE_SECS", "3"),
@@ -70,8 +81,9 @@ impl Crash {
     async fn until(&self, what: &str, happened: impl Fn(&Stats) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let stats = self.queue.stats().await.unwrap();
-            if happened(&stats) {
+            // Redis may be away for a moment.
+            let stats = self.queue.stats().await;
+            if stats.as_ref().is_ok_and(&happened) {
                 return;
             }
             assert!(Instant::now() < deadline, "{what} did not come: {stats:?}\n{}", self.logs());
@@ -79,9 +91,13 @@ impl Crash {
         }
     }
 
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
+    }
+
     fn logs(&self) -> String {
-        let files = std::fs::read_dir(self.dir.path()).unwrap();
-        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect()
+        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|file| file.unwrap().file_name());
+        files.filter(|name| name != "personas").map(|name| self.log(name.to_str().unwrap())).collect()
     }
 
     /// Every pair is ready, has committed each step once, and leaves through the API once.
@@ -165,4 +181,98 @@ async fn a_worker_killed_in_fix_loses_nothing() {
 #[tokio::test]
 async fn a_worker_killed_in_solve_loses_nothing() {
     killed_while_asking(Purpose::Solve).await;
+}
+
+fn signal(process: &Running, name: &str) {
+    let pid = process.0.id().to_string();
+    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test]
+async fn a_worker_stopped_for_three_leases_commits_nothing_on_waking() {
+    let crash = Crash::start().await;
+    crash.llm.hold(Purpose::Question);
+    let worker = |name: &str| {
+        let log = crash.dir.path().join(name);
+        crash.process(&["worker", "--steps", "objects,question"], "127.0.0.1:0", &log)
+    };
+    let first = worker("first");
+    crash.until("the call", |_| crash.llm.was_asked(Purpose::Question)).await;
+    signal(&first, "STOP");
+    let stopped = Instant::now();
+    let _second = worker("second");
+    let taken_over = |stats: &Stats| stats.counters.get("reclaimed").is_some_and(|count| *count > 0);
+    crash.until("the takeover", taken_over).await;
+    // The replies that the stopped one waits for come as well; it finds them on waking.
+    crash.llm.release();
+    let committed = |stats: &Stats| stats.counters.get("committed").copied() == i64::try_from(2 * PAIRS).ok();
+    crash.until("both questions", committed).await;
+    tokio::time::sleep(Duration::from_secs(9).saturating_sub(stopped.elapsed())).await;
+
+    signal(&first, "CONT");
+
+    let told = ["lease is lost", "had been committed before", "came too late"];
+    crash.until("it is told", |_| told.iter().any(|words| crash.log("first").contains(words))).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stats = crash.queue.stats().await.unwrap();
+    assert!(committed(&stats) && stats.dead == 0, "{stats:?}");
+    assert_eq!(crash.queue.doctor().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_job_that_ends_three_workers_takes_no_other_job_with_it() {
+    const INNOCENT: u64 = 20;
+    let crash = Crash::with_pairs(INNOCENT + 1).await;
+    crash.llm.poison_the_first();
+    let mut kills = 0;
+    while crash.queue.stats().await.unwrap().dead == 0 {
+        let mut worker = crash.process(
+            &["worker", "--steps", "objects"],
+            "127.0.0.1:0",
+            &crash.dir.path().join("poisoned"),
+        );
+        let asked_again = |stats: &Stats| stats.dead > 0 || crash.llm.poison_was_asked() > kills;
+        crash.until("the poison", asked_again).await;
+        if crash.llm.poison_was_asked() > kills {
+            kills += 1;
+            worker.kill();
+        }
+    }
+    assert_eq!(kills, 3);
+    let _worker =
+        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join("last"));
+    let done = |stats: &Stats| stats.counters.get("committed").is_some_and(|count| *count == 20);
+    crash.until("the innocent", done).await;
+    let letters = crash.queue.dead(&DeadFilter::default(), 10).await.unwrap();
+    assert_eq!(letters.len(), 1, "only the poison: {letters:?}");
+    assert_eq!((letters[0].class.as_str(), letters[0].crashes), ("crashed", 3));
+    assert!(letters[0].chain[0].contains("3 times"), "{:?}", letters[0].chain);
+}
+
+#[tokio::test]
+async fn a_stop_while_redis_is_away_is_prompt_and_says_what_it_leaves() {
+    let mut crash = Crash::start().await;
+    crash.llm.hold(Purpose::Objects);
+    let mut worker = crash.worker("stopped");
+    crash.until("the call", |_| crash.llm.was_asked(Purpose::Objects)).await;
+    crash.redis.server.kill();
+    let asked = Instant::now();
+    signal(&worker, "TERM");
+    let ended = loop {
+        if let Some(status) = worker.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(asked.elapsed() < DEADLINE, "it does not end:\n{}", crash.log("stopped"));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(ended.success(), "{ended}:\n{}", crash.log("stopped"));
+    // A second of grace, two for a Redis that may come back, and some for a machine that is busy.
+    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}:\n{}", asked.elapsed(), crash.log("stopped"));
+    assert!(crash.log("stopped").contains("left to its lease"), "{}", crash.log("stopped"));
+
+    crash.redis.server.revive().await.unwrap();
+    crash.llm.release();
+    let _next = crash.worker("next");
+    crash.finishes_once().await;
 }

@@ -56,6 +56,7 @@ impl Handler for Runner {
         match self.run(delivery).await {
             Ok(commit) => Ok(commit),
             Err(error) => {
+                tell_newer(&error);
                 if error.disposition() == Disposition::Halt {
                     self.pause_responder(&error).await;
                 }
@@ -130,7 +131,7 @@ impl Runner {
 
     async fn run(&self, delivery: &Delivery) -> Result<Commit, RunError> {
         let started = Instant::now();
-        let job = Job::from_envelope(delivery.pair, &delivery.envelope).inspect_err(tell_newer)?;
+        let job = Job::from_envelope(delivery.pair, &delivery.envelope)?;
         let stored = self.queue.record(job.pair).await?;
         if has_ended(&stored) {
             // Committing nothing drops the job: the queue sees the same.
@@ -154,10 +155,9 @@ impl Runner {
 }
 
 /// Says once for each version that this release cannot read it: there may be thousands of such jobs.
-fn tell_newer(error: &EnvelopeError) {
-    static TOLD: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-    if let EnvelopeError::Newer { v } = error
-        && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(*v)
+fn tell_newer(error: &RunError) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if error.class() == NEWER && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(error.to_string())
     {
         tracing::warn!(%error, "jobs like this one wait for a worker of a newer release; is one running?");
     }

@@ -30,7 +30,29 @@ struct Shared {
     held: watch::Sender<Option<Purpose>>,
     /// Purpose and messages of each call.
     asked: Mutex<Vec<(Purpose, String)>>,
+    poison: Mutex<Poison>,
     questions: AtomicU64,
+}
+
+/// For whom the reply never comes, and how often it was asked for.
+#[derive(Default)]
+struct Poison {
+    first: bool,
+    persona: Option<String>,
+    asked: usize,
+}
+
+impl Poison {
+    fn is_asked(&mut self, body: &Value) -> bool {
+        let text = body["messages"].to_string();
+        let persona = text.split("for this person: ").nth(1).and_then(|rest| rest.split("\\n").next());
+        if self.first && self.persona.is_none() {
+            self.persona = persona.map(str::to_owned);
+        }
+        let is_asked = self.persona.is_some() && self.persona.as_deref() == persona;
+        self.asked += usize::from(is_asked);
+        is_asked
+    }
 }
 
 /// The server; it ends with the value.
@@ -45,6 +67,7 @@ impl CannedLlm {
         let shared = Arc::new(Shared {
             held: watch::channel(None).0,
             asked: Mutex::default(),
+            poison: Mutex::default(),
             questions: AtomicU64::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -70,6 +93,16 @@ impl CannedLlm {
         self.shared.held.send_replace(None);
     }
 
+    /// Never answers the first persona that it is asked about.
+    pub(crate) fn poison_the_first(&self) {
+        self.shared.poison.lock().unwrap().first = true;
+    }
+
+    /// How often that was asked for.
+    pub(crate) fn poison_was_asked(&self) -> usize {
+        self.shared.poison.lock().unwrap().asked
+    }
+
     /// Whether this was asked.
     pub(crate) fn was_asked(&self, purpose: Purpose) -> bool {
         self.shared.asked.lock().unwrap().iter().any(|(asked, _)| *asked == purpose)
@@ -89,6 +122,9 @@ async fn complete(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) ->
     let purpose: Purpose = serde_json::from_value(body["response_format"]["json_schema"]["name"].clone())
         .expect("a schema that is named after its purpose");
     shared.asked.lock().unwrap().push((purpose, body["messages"].to_string()));
+    if shared.poison.lock().unwrap().is_asked(&body) {
+        return std::future::pending().await;
+    }
     let mut held = shared.held.subscribe();
     held.wait_for(|held| *held != Some(purpose)).await.expect("the server lives");
     let text = reply(purpose, shared.questions.fetch_add(1, Ordering::Relaxed)).to_string();

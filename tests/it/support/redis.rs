@@ -1,6 +1,6 @@
 //! A real Redis for one test.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use mondo::private_redis::PrivateRedis;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,14 +9,14 @@ use tempfile::TempDir;
 /// A private server with its own directory; both end with the value.
 pub(crate) struct TestRedis {
     pub(crate) server: PrivateRedis,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestRedis {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let server = PrivateRedis::start(dir.path()).await.expect("a private redis-server");
-        Self { server, _dir: dir }
+        Self { server, dir }
     }
 
     pub(crate) fn url(&self) -> SecretString {
@@ -34,6 +34,11 @@ impl TestRedis {
     pub(crate) fn url_through(&self, proxy: SocketAddr) -> SecretString {
         let url = self.url().expose_secret().replace(&self.address().to_string(), &proxy.to_string());
         SecretString::from(url)
+    }
+
+    /// Where the server keeps its data.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A plain connection, to look at keys and to break things.

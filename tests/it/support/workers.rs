@@ -67,11 +67,38 @@ impl Workers {
         Self::with_flow(queue, slots, grace, FlowOptions::default(), handle)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test awaits it in `stop`")]
     pub(crate) fn with_flow<F>(
         queue: &Queue,
         slots: usize,
         grace: Duration,
+        flow: FlowOptions,
+        handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Commit, Failure>> + Send + 'static,
+    {
+        Self::with_options(queue, slots, grace, Duration::from_mins(5), flow, handle)
+    }
+
+    /// Workers that end when they could not look for work for so long.
+    pub(crate) fn with_progress_max<F>(
+        queue: &Queue,
+        progress_max: Duration,
+        handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Commit, Failure>> + Send + 'static,
+    {
+        let (grace, flow) = (Duration::from_secs(30), FlowOptions::default());
+        Self::with_options(queue, 1, grace, progress_max, flow, handle)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test awaits it in `ended`")]
+    fn with_options<F>(
+        queue: &Queue,
+        slots: usize,
+        grace: Duration,
+        progress_max: Duration,
         flow: FlowOptions,
         handle: impl Fn(Delivery) -> F + Send + Sync + 'static,
     ) -> Self
@@ -85,8 +112,7 @@ impl Workers {
         });
         let (shutdown, pulse) = (CancellationToken::new(), Pulse::default());
         let steps = Step::ALL.map(|step| (step, slots)).to_vec();
-        let options =
-            WorkerOptions { steps, grace, progress_max: Duration::from_mins(5), pulse: pulse.clone(), flow };
+        let options = WorkerOptions { steps, grace, progress_max, pulse: pulse.clone(), flow };
         let task = tokio::spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
         Self { shutdown, pulse, seen, task }
     }
@@ -97,7 +123,15 @@ impl Workers {
 
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        self.task.await.unwrap().unwrap();
+        self.ended().await.unwrap();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    pub(crate) async fn ended(self) -> Result<(), WorkersError> {
+        self.task.await.unwrap()
     }
 }
 

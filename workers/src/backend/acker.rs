@@ -1,6 +1,10 @@
 //! Stores how jobs ended, in batches, until Redis has taken them.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mondo_jobs::queue::{COMMITS_MAX, Commit, Committed, Death, Queue, QueueError, Undecodable};
 use tokio::{
@@ -152,9 +156,10 @@ impl Acker {
         let (mut pause, pause_max) = PAUSES;
         let work = async {
             loop {
+                let begun = Instant::now();
                 match call().await {
                     Ok(value) => {
-                        self.outage.back();
+                        self.outage.back(begun);
                         return Ok(value);
                     }
                     Err(error) if !error.is_passing() => return Err(Some(error)),

@@ -1,6 +1,9 @@
 //! Claims jobs of one step: what was its own already, and what is new.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mondo_jobs::queue::{Arrival, Cursor, Queue, QueueError, Reader};
 use tokio::{
@@ -56,10 +59,11 @@ impl Fetcher {
         let mut source = None;
         let (mut pause, pause_max) = PAUSES;
         while let Some(slots) = self.slots().await {
+            let begun = Instant::now();
             match self.fetch(&mut source, slots).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    self.outage.back();
+                    self.outage.back(begun);
                     self.desk.beat.polled();
                     pause = PAUSES.0;
                 }

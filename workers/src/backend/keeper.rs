@@ -1,6 +1,9 @@
 //! What must be done from time to time while workers run: due jobs, gone consumers, a past too long.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mondo_jobs::queue::{Forgotten, Queue, QueueError};
 use tokio::{
@@ -38,7 +41,7 @@ impl Keeper {
                     () = sleep(pause) => {}
                     () = self.delayed.notified() => sleep(PROMOTE_PERIOD_MIN).await,
                 }
-                pause = match self.note(self.queue.promote().await) {
+                pause = match self.note(self.queue.promote()).await {
                     Some(promoted) => promoted.next_in.unwrap_or(PROMOTE_PERIOD_MAX),
                     None => PROMOTE_PERIOD_MAX,
                 };
@@ -55,7 +58,7 @@ impl Keeper {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                if let Some(swept @ 1..) = self.note(self.queue.sweep().await) {
+                if let Some(swept @ 1..) = self.note(self.queue.sweep()).await {
                     tracing::info!(consumers = swept, "consumers that were gone are forgotten");
                 }
             }
@@ -68,7 +71,7 @@ impl Keeper {
         let work = async {
             loop {
                 sleep(FORGET_PERIOD).await;
-                let Some(gone) = self.note(self.queue.forget().await) else { continue };
+                let Some(gone) = self.note(self.queue.forget()).await else { continue };
                 if gone.dead > 0 {
                     tracing::warn!(letters = gone.dead, "dead letters are given up: too old, or too many");
                 }
@@ -80,10 +83,11 @@ impl Keeper {
         self.stop.run_until_cancelled(work).await;
     }
 
-    fn note<T>(&self, result: Result<T, QueueError>) -> Option<T> {
-        match result {
+    async fn note<T>(&self, call: impl Future<Output = Result<T, QueueError>>) -> Option<T> {
+        let begun = Instant::now();
+        match call.await {
             Ok(value) => {
-                self.outage.back();
+                self.outage.back(begun);
                 Some(value)
             }
             Err(error) => {

@@ -38,10 +38,11 @@ impl Outage {
         }
     }
 
-    /// A call succeeded.
-    pub(super) fn back(&self) {
+    /// A call succeeded that was begun at this moment. One from before the outage says nothing: a read that
+    /// waited meanwhile ends well.
+    pub(super) fn back(&self, begun: Instant) {
         let mut state = self.lock();
-        if let Some(since) = state.since.take() {
+        if let Some(since) = state.since.take_if(|since| *since < begun) {
             state.told = None;
             state.ended = Some(Instant::now());
             tracing::info!(away_secs = since.elapsed().as_secs_f64(), "redis is back; work goes on");
