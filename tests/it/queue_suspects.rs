@@ -48,13 +48,22 @@ async fn until_ready(test: &TestQueue, count: u64) {
 
 #[tokio::test]
 async fn a_job_that_was_there_at_a_crash_is_next_run_alone() {
+    check_suspects_run_alone(4).await;
+}
+
+#[tokio::test]
+async fn a_step_with_a_single_slot_goes_on_after_a_takeover() {
+    check_suspects_run_alone(1).await;
+}
+
+async fn check_suspects_run_alone(slots: usize) {
     let test = TestQueue::with_lease(Duration::from_secs(1)).await;
     test.pairs(6).await;
     assert_eq!(test.claims(Step::Objects, "gone", 6).await.len(), 6);
     test.pairs(60).await;
     let running = Arc::<Running>::default();
     let shared = Arc::clone(&running);
-    let workers = Workers::start(&test.queue, 4, move |delivery| {
+    let workers = Workers::start(&test.queue, slots, move |delivery| {
         let running = Arc::clone(&shared);
         async move {
             running.during(&delivery, Duration::from_millis(20)).await;

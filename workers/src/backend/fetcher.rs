@@ -96,9 +96,11 @@ impl Fetcher {
             return None;
         }
         let credit = &self.desk.credit;
-        let mut slots = match Arc::clone(credit).try_acquire_owned() {
-            Ok(slot) if !self.gate.is_closed() => slot,
-            _ => {
+        // Not a match on the attempt itself: that would hold a slot while it waits for one.
+        let at_once = if self.gate.is_closed() { None } else { Arc::clone(credit).try_acquire_owned().ok() };
+        let mut slots = match at_once {
+            Some(slot) => slot,
+            None => {
                 let free = async {
                     self.gate.until_open().await;
                     Arc::clone(credit).acquire_owned().await.ok()
