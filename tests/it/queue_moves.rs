@@ -203,6 +203,24 @@ async fn a_batch_commits_each_delivery_by_itself() {
 }
 
 #[tokio::test]
+async fn a_damaged_record_in_a_batch_leaves_those_before_it_whole() {
+    let test = TestQueue::start().await;
+    let pairs = test.pairs(3).await;
+    let mut connection = test.redis.connection().await;
+    let damaged = format!("{{test:0}}:pair:{}", pairs[1].id);
+    let () = connection.set(damaged, "not a hash").await.unwrap();
+    let deliveries = test.claims(Step::Objects, "one", 3).await;
+    let commit = Commit { counters: vec![("llm_calls".to_owned(), 1)], ..Commit::default() };
+    let batch: Vec<_> = deliveries.iter().map(|delivery| (delivery, &commit)).collect();
+
+    assert!(!test.queue.commit_all(&batch).await.unwrap_err().is_passing());
+    assert_eq!(test.step(Step::Objects).await, (0, 2, 0));
+    assert_eq!((test.counter("committed").await, test.counter("llm_calls").await), (1, 1));
+    assert_eq!(test.queue.commit(&deliveries[0], &commit).await.unwrap(), Committed::Already);
+    assert_eq!(test.queue.commit(&deliveries[2], &commit).await.unwrap(), Committed::Stored);
+}
+
+#[tokio::test]
 async fn a_commit_over_the_limit_is_refused() {
     let test = TestQueue::start().await;
     test.pairs(1).await;

@@ -9,7 +9,7 @@ use super::{
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
-    keys::{Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
+    keys::{DONE_PREFIX, Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
     limits::{EVENTS_MAX, ITEMS_MAX, check_size},
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
@@ -80,10 +80,15 @@ impl Queue {
         call.key(keys.recent(RecentList::Objects)).key(keys.recent(RecentList::Questions));
         call.key(keys.events()).key(keys.journals()).key(keys.ended(Ended::Rejected)).key(keys.streams());
         call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(EVENTS_MAX);
+        let mut journals = Vec::new();
         for (delivery, commit) in commits {
-            call.key(keys.record(delivery.pair)).key(keys.journal(delivery.pair));
+            call.key(keys.record(delivery.pair));
+            if commit.end.is_some() {
+                journals.push(keys.journal(delivery.pair));
+            }
             add_commit(&mut call, delivery, commit);
         }
+        call.key(journals);
         let results: Vec<i64> = call.invoke_async(&mut self.connection()).await?;
         let results = results.into_iter().map(|result| match result {
             1 => Committed::Stored,
@@ -216,35 +221,52 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
 }
 
 fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Commit) {
-    call.arg(number(delivery.step, delivery.priority)).arg(&delivery.entry).arg(delivery.job.as_str());
-    call.arg(delivery.pair.to_string()).arg(&commit.record);
-    call.arg(commit.fields.len() + usize::from(!commit.next.is_empty()));
+    let next = (!commit.next.is_empty()).then(|| {
+        let name = format!("{NEXT_PREFIX}{}", delivery.job);
+        (name, Entry::write_next(&commit.next, delivery.priority))
+    });
+    let next_bytes = next.as_ref().map_or(0, |(name, value)| name.len() + value.len());
+    call.arg(number(delivery.step, delivery.priority)).arg(&delivery.entry);
+    call.arg(held_bytes(commit) + next_bytes);
+    call.arg(2 + 2 * (commit.fields.len() + usize::from(next.is_some())));
+    call.arg(format!("{DONE_PREFIX}{}", delivery.job)).arg(&commit.record);
     for (name, value) in &commit.fields {
         call.arg(name).arg(value);
     }
-    if !commit.next.is_empty() {
-        call.arg(format!("{NEXT_PREFIX}{}", delivery.job));
-        call.arg(Entry::write_next(&commit.next, delivery.priority));
+    if let Some((name, value)) = next {
+        call.arg(name).arg(value);
     }
-    call.arg(commit.next.len());
+
+    let ends = usize::from(commit.end.is_some());
+    call.arg(commit.next.len() + commit.remember.len() + commit.counters.len() + ends);
     for job in &commit.next {
-        call.arg(number(job.step, delivery.priority)).arg(Entry::fresh(job).to_json());
+        call.arg("next").arg(number(job.step, delivery.priority)).arg(Entry::fresh(job).to_json());
     }
-    match &commit.end {
-        None => call.arg("").arg(""),
-        Some(End::Ready { body }) => call.arg("ready").arg(body),
-        Some(End::Rejected { reason }) => call.arg("rejected").arg(reason),
-    };
-    call.arg(commit.remember.len());
     for (list, text) in &commit.remember {
         let key = match list {
             RecentList::Objects => 5,
             RecentList::Questions => 6,
         };
-        call.arg(key).arg(text);
+        call.arg("remember").arg(key).arg(text);
     }
-    call.arg(commit.counters.len());
     for (name, by) in &commit.counters {
-        call.arg(name).arg(by);
+        call.arg("count").arg(name).arg(by);
     }
+    let pair = delivery.pair.to_string();
+    match &commit.end {
+        None => {}
+        Some(End::Ready { body }) => _ = call.arg("ready").arg(pair).arg(body),
+        Some(End::Rejected { reason }) => _ = call.arg("rejected").arg(pair).arg(reason),
+    }
+}
+
+/// What a commit adds to what its pair takes up, its next jobs apart.
+fn held_bytes(commit: &Commit) -> usize {
+    let fields = commit.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    let end = match &commit.end {
+        None => 0,
+        Some(End::Ready { body }) => body.len(),
+        Some(End::Rejected { reason }) => reason.len(),
+    };
+    commit.record.len() + fields + end
 }
