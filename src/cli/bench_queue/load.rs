@@ -1,0 +1,408 @@
+//! The loads that `mondo bench queue` puts on a private Redis, and what they took.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mondo_jobs::{
+    job::{Job, Step},
+    pair::PairId,
+    queue::{
+        Arrival, Bounds, Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader,
+        Retention,
+    },
+};
+use mondo_workers::backend::{
+    Failure, FlowOptions, Handler, Pulse, WorkerOptions, WorkersError, run_workers,
+};
+use redis::{InfoDict, aio::MultiplexedConnection};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{ENVELOPE_BYTES, PAIRS, PAYLOAD_BYTES};
+
+/// Slots for each step; the jobs do nothing, so this is how many results a batch may have.
+const SLOTS: usize = 100;
+/// Commits that are added without workers to see what the commit itself costs.
+const COMMITS: usize = 6_000;
+/// Calls on their way at once in that part.
+const CALLS: usize = 32;
+/// Pairs and jobs of each whose memory is measured.
+const WAITING: (usize, usize) = (60, 100);
+/// How long Redis is left alone before its memory is read.
+const SETTLE_TIME: Duration = Duration::from_millis(200);
+/// How long jobs are dispatched in the open loop.
+const DISPATCH_TIME: Duration = Duration::from_secs(4);
+/// How often the open loop adds jobs.
+const DISPATCH_TICK: Duration = Duration::from_millis(1);
+/// How long idle workers are watched.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+/// How long a read waits for new jobs.
+const BLOCK: Duration = Duration::from_secs(1);
+/// Items of one pipeline of the baseline.
+const BASELINE_BATCH: usize = 100;
+
+/// What a load took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round {
+    pub(super) commits_per_s: f64,
+    pub(super) redis_cpu_us_per_job: f64,
+    pub(super) redis_commands_per_job: f64,
+}
+
+/// How soon jobs were started.
+pub(super) struct Dispatch {
+    pub(super) p50_ms: f64,
+    pub(super) p99_ms: f64,
+    pub(super) jobs_per_s: f64,
+}
+
+/// A queue on a Redis of its own.
+pub(super) struct Bench {
+    queue: Queue,
+    connection: MultiplexedConnection,
+}
+
+impl Bench {
+    pub(super) async fn connect(url: SecretString) -> anyhow::Result<Self> {
+        let client = redis::Client::open(url.expose_secret())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        // A rewrite of the append-only file would fall to whichever part happens to run.
+        redis::cmd("CONFIG")
+            .arg(&["SET", "auto-aof-rewrite-percentage", "0"])
+            .exec_async(&mut connection)
+            .await?;
+        let queue = Queue::connect(QueueConfig {
+            url,
+            prefix: "bench".to_owned(),
+            lease: Duration::from_secs(12),
+            shards: 1,
+            retention: Retention::default(),
+            bounds: Bounds::default(),
+            connect_time_max: Duration::from_secs(30),
+        })
+        .await?;
+        Ok(Self { queue, connection })
+    }
+
+    /// Lets pairs walk through all six steps.
+    pub(super) async fn commits(&self) -> anyhow::Result<Round> {
+        let pairs: Vec<NewPair> = std::iter::repeat_with(|| new_pair(envelope())).take(PAIRS).collect();
+        for chunk in pairs.chunks(500) {
+            self.queue.start(chunk).await?;
+        }
+        let jobs = PAIRS * Step::ALL.len();
+        let done_before = self.committed().await?;
+        let before = Usage::of(&self.info().await?);
+        let started = Instant::now();
+        let walker = Walker { queue: self.queue.clone(), body: vec![b'x'; PAYLOAD_BYTES] };
+        let workers = Workers::start(&self.queue, Arc::new(walker));
+        // Looking more often would be work for Redis that is not the queue's.
+        while self.committed().await? - done_before < i64::try_from(jobs)? {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let used = Usage::of(&self.info().await?).since(&before);
+        workers.stop().await?;
+        Ok(used.round(jobs, seconds))
+    }
+
+    /// Commits that come so many in a call, with nothing else going on.
+    pub(super) async fn commits_alone(&self, batch: usize) -> anyhow::Result<Round> {
+        self.reset().await?;
+        let deliveries = self.claimed(COMMITS).await?;
+        let commit = |delivery: &Delivery| step_commit(delivery, vec![b'x'; PAYLOAD_BYTES]);
+        let commits: Vec<(Delivery, Commit)> =
+            deliveries.into_iter().map(|delivery| (delivery.clone(), commit(&delivery))).collect();
+
+        let before = Usage::of(&self.info().await?);
+        let started = Instant::now();
+        let calls = commits.chunks(batch).map(|chunk| async {
+            let items: Vec<_> = chunk.iter().map(|(delivery, commit)| (delivery, commit)).collect();
+            self.queue.commit_all(&items).await
+        });
+        stream::iter(calls).buffer_unordered(CALLS).try_collect::<Vec<_>>().await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let used = Usage::of(&self.info().await?).since(&before);
+        self.reset().await?;
+        Ok(used.round(COMMITS, seconds))
+    }
+
+    /// Bytes of Redis for each waiting job.
+    pub(super) async fn bytes_per_job(&self) -> anyhow::Result<f64> {
+        self.reset().await?;
+        let (pairs, jobs) = WAITING;
+        let deliveries = self.claimed(pairs).await?;
+        sleep(SETTLE_TIME).await;
+        let before = self.memory().await?;
+        for delivery in &deliveries {
+            let next = (0..jobs).map(|_| new_job(delivery.pair, Step::Answer, envelope())).collect();
+            self.queue.commit(delivery, &Commit { next, ..Commit::default() }).await?;
+        }
+        sleep(SETTLE_TIME).await;
+        let bytes = self.memory().await? - before;
+        self.reset().await?;
+        Ok(bytes / number(pairs * jobs))
+    }
+
+    async fn memory(&self) -> anyhow::Result<f64> {
+        self.info().await?.get("used_memory").context("reading used_memory")
+    }
+
+    /// Pairs whose first job is claimed.
+    async fn claimed(&self, count: usize) -> anyhow::Result<Vec<Delivery>> {
+        let pairs: Vec<NewPair> = std::iter::repeat_with(|| new_pair(envelope())).take(count).collect();
+        for chunk in pairs.chunks(500) {
+            self.queue.start(chunk).await?;
+        }
+        let mut reader = Reader::connect(&self.queue, 0, Step::Objects, "bench", BLOCK).await?;
+        let mut deliveries = Vec::with_capacity(count);
+        while deliveries.len() < count {
+            for arrival in reader.read(SLOTS, BLOCK).await? {
+                let Arrival::Job(delivery) = arrival else { anyhow::bail!("an entry cannot be read") };
+                deliveries.push(delivery);
+            }
+        }
+        Ok(deliveries)
+    }
+
+    /// Empties Redis.
+    async fn reset(&self) -> anyhow::Result<()> {
+        redis::cmd("FLUSHALL").exec_async(&mut self.connection.clone()).await?;
+        Ok(self.queue.make_groups().await?)
+    }
+
+    /// Adds jobs at a fixed rate, whether or not they are taken, and looks when each is started.
+    pub(super) async fn dispatch(&self, per_s: f64) -> anyhow::Result<Dispatch> {
+        let base = Instant::now();
+        let timer = Arc::new(Timer { base, delays_us: Mutex::default(), done: AtomicU64::new(0) });
+        let workers = Workers::start(&self.queue, Arc::clone(&timer) as Arc<dyn Handler>);
+        sleep(Duration::from_millis(500)).await;
+
+        let begun = Instant::now();
+        let mut ticks = tokio::time::interval(DISPATCH_TICK);
+        let (mut added, mut adding) = (0_u64, JoinSet::new());
+        while begun.elapsed() < DISPATCH_TIME {
+            ticks.tick().await;
+            let due = whole(begun.elapsed().as_secs_f64() * per_s);
+            let pairs: Vec<NewPair> =
+                (added..due).take(500).map(|_| new_pair(base.elapsed().as_micros().to_string())).collect();
+            added += u64::try_from(pairs.len())?;
+            let queue = self.queue.clone();
+            adding.spawn(async move { queue.start(&pairs).await });
+            while let Some(result) = adding.try_join_next() {
+                result??;
+            }
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        while let Some(result) = adding.join_next().await {
+            result??;
+        }
+        while timer.done.load(Ordering::Relaxed) < added {
+            sleep(Duration::from_millis(10)).await;
+        }
+        workers.stop().await?;
+        let mut delays = timer.delays_us.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        delays.sort_unstable();
+        let at = |percent: usize| delays.get(delays.len() * percent / 100).copied().unwrap_or_default();
+        Ok(Dispatch {
+            p50_ms: Duration::from_micros(at(50)).as_secs_f64() * 1e3,
+            p99_ms: Duration::from_micros(at(99)).as_secs_f64() * 1e3,
+            jobs_per_s: number(delays.len()) / seconds,
+        })
+    }
+
+    /// Commands a second of workers that have nothing to do.
+    pub(super) async fn idle(&self) -> anyhow::Result<f64> {
+        let walker = Walker { queue: self.queue.clone(), body: Vec::new() };
+        let workers = Workers::start(&self.queue, Arc::new(walker));
+        sleep(Duration::from_secs(2)).await;
+        let before = Usage::of(&self.info().await?);
+        sleep(IDLE_TIME).await;
+        let used = Usage::of(&self.info().await?).since(&before);
+        workers.stop().await?;
+        // One of them is our own look.
+        Ok((used.commands - 1.0) / IDLE_TIME.as_secs_f64())
+    }
+
+    /// The least that any stream queue does: no lease, no record, no next job, nothing in one transaction.
+    pub(super) async fn baseline(&self) -> anyhow::Result<f64> {
+        let (stream, group) = ("bench-baseline", "workers");
+        let mut connection = self.connection.clone();
+        redis::cmd("DEL").arg(stream).exec_async(&mut connection).await?;
+        redis::cmd("XGROUP")
+            .arg(&["CREATE", stream, group, "0", "MKSTREAM"])
+            .exec_async(&mut connection)
+            .await?;
+        let payload = vec![b'x'; PAYLOAD_BYTES];
+        let jobs = PAIRS * Step::ALL.len();
+        let started = Instant::now();
+        let mut done: Vec<String> = Vec::new();
+        for _ in 0..jobs / BASELINE_BATCH {
+            let mut pipe = redis::pipe();
+            for _ in 0..BASELINE_BATCH {
+                pipe.cmd("XADD").arg(stream).arg("*").arg("job").arg(&payload).ignore();
+            }
+            if !done.is_empty() {
+                pipe.cmd("XACK").arg(stream).arg(group).arg(&done).ignore();
+                pipe.cmd("XDEL").arg(stream).arg(&done).ignore();
+            }
+            pipe.cmd("XREADGROUP").arg(&["GROUP", group, "one", "COUNT"]).arg(BASELINE_BATCH);
+            pipe.arg("STREAMS").arg(stream).arg(">");
+            let (read,): (redis::streams::StreamReadReply,) = pipe.query_async(&mut connection).await?;
+            done = read.keys.into_iter().flat_map(|key| key.ids).map(|entry| entry.id).collect();
+        }
+        Ok(number(jobs) / started.elapsed().as_secs_f64())
+    }
+
+    async fn committed(&self) -> anyhow::Result<i64> {
+        Ok(self.queue.stats().await?.counters.get("committed").copied().unwrap_or(0))
+    }
+
+    pub(super) async fn info(&self) -> anyhow::Result<InfoDict> {
+        Ok(redis::cmd("INFO").query_async(&mut self.connection.clone()).await?)
+    }
+}
+
+/// What Redis has used since it was started.
+struct Usage {
+    commands: f64,
+    cpu_secs: f64,
+}
+
+impl Usage {
+    fn of(info: &InfoDict) -> Self {
+        let get = |name: &str| info.get::<f64>(name).unwrap_or(0.0);
+        Self {
+            commands: get("total_commands_processed"),
+            cpu_secs: get("used_cpu_user") + get("used_cpu_sys"),
+        }
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self { commands: self.commands - before.commands, cpu_secs: self.cpu_secs - before.cpu_secs }
+    }
+
+    fn round(&self, jobs: usize, seconds: f64) -> Round {
+        let jobs = number(jobs);
+        Round {
+            commits_per_s: jobs / seconds,
+            redis_cpu_us_per_job: self.cpu_secs * 1e6 / jobs,
+            redis_commands_per_job: self.commands / jobs,
+        }
+    }
+}
+
+struct Workers {
+    shutdown: CancellationToken,
+    running: JoinSet<Result<(), WorkersError>>,
+}
+
+impl Workers {
+    fn start(queue: &Queue, handler: Arc<dyn Handler>) -> Self {
+        let options = WorkerOptions {
+            steps: Step::ALL.map(|step| (step, SLOTS)).to_vec(),
+            grace: Duration::from_secs(5),
+            progress_max: Duration::from_mins(5),
+            pulse: Pulse::default(),
+            flow: FlowOptions { responder: Some("bench/none".to_owned()), ready_high: Some(u64::MAX) },
+        };
+        let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());
+        running.spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
+        Self { shutdown, running }
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the pair's record, as every step does, and passes the pair on to the next step.
+struct Walker {
+    queue: Queue,
+    body: Vec<u8>,
+}
+
+#[async_trait]
+impl Handler for Walker {
+    async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
+        // A failed read only means that the round takes longer.
+        let _ = self.queue.record(delivery.pair).await;
+        Ok(step_commit(delivery, self.body.clone()))
+    }
+}
+
+/// Notes how long after it was added a job is started; the envelope says when that was.
+struct Timer {
+    base: Instant,
+    delays_us: Mutex<Vec<u64>>,
+    done: AtomicU64,
+}
+
+#[async_trait]
+impl Handler for Timer {
+    async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
+        let now = u64::try_from(self.base.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let added = delivery.envelope.parse().unwrap_or(now);
+        self.delays_us.lock().unwrap_or_else(PoisonError::into_inner).push(now.saturating_sub(added));
+        self.done.fetch_add(1, Ordering::Relaxed);
+        Ok(Commit { end: Some(End::Rejected { reason: String::new() }), ..Commit::default() })
+    }
+}
+
+/// A result stored, and the next job, or the end of the pair.
+fn step_commit(delivery: &Delivery, body: Vec<u8>) -> Commit {
+    let next = Step::ALL.into_iter().skip_while(|step| *step != delivery.step).nth(1);
+    Commit {
+        record: b"{}".to_vec(),
+        fields: vec![("page".to_owned(), body)],
+        end: next.is_none().then(|| End::Rejected { reason: String::new() }),
+        next: next.map(|step| new_job(delivery.pair, step, envelope())).into_iter().collect(),
+        ..Commit::default()
+    }
+}
+
+fn envelope() -> String {
+    "e".repeat(ENVELOPE_BYTES)
+}
+
+fn new_pair(envelope: String) -> NewPair {
+    let id = PairId::fresh();
+    NewPair {
+        id,
+        priority: Priority::Normal,
+        fields: Vec::new(),
+        first: new_job(id, Step::Objects, envelope),
+    }
+}
+
+fn new_job(pair: PairId, step: Step, envelope: String) -> NewJob {
+    let id = Job { pair, step, candidate: None, round: 0 }.id();
+    NewJob { id, pair, step, envelope }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count of jobs, never negative"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
