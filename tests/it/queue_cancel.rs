@@ -27,8 +27,8 @@ use crate::support::{
 /// State and reason.
 async fn end_of(test: &TestQueue, pair: PairId) -> (String, String) {
     let record = test.queue.record(pair).await.unwrap();
-    let text = |name: &str| String::from_utf8(record.get(name).cloned().unwrap_or_default()).unwrap();
-    (text("state"), text("reason"))
+    let field = |name: &str| String::from_utf8(record.get(name).cloned().unwrap_or_default()).unwrap();
+    (field("state"), field("reason"))
 }
 
 fn rejected() -> (String, String) {

@@ -163,10 +163,10 @@ async fn upstream_steps_slow_down_while_nobody_takes_the_ready_pairs() {
     let workers = workers(&test, Some(2));
     let objects = || workers.seen.lock().unwrap().iter().filter(|job| job.step == Step::Objects).count();
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let (ran, seconds) = (objects(), started.elapsed().as_secs_f64());
+    let (ran, seconds) = (objects(), started.elapsed().as_secs());
     assert!(ran >= 1, "it slows and does not stop");
     // A read that waits may bring one of each priority.
-    assert!(ran as f64 <= seconds + 2.0, "{ran} jobs in {seconds} s");
+    assert!(ran as u64 <= seconds + 3, "{ran} jobs in {seconds} s");
     let seen = workers.seen.lock().unwrap().clone();
     assert_eq!(seen[0].priority, Priority::High, "what somebody waits for goes first all the same");
 

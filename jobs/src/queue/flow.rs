@@ -147,8 +147,9 @@ impl Queue {
     /// When Redis is away.
     pub async fn announce(&self, responder: &str) -> Result<(), QueueError> {
         let known = self.shard(0).responders();
+        let (secs, _micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
         let mut pipe = redis::pipe();
-        pipe.zadd(&known, responder, crate::clock::now_ms());
+        pipe.zadd(&known, responder, secs * 1000);
         pipe.zremrangebyrank(&known, 0, -1 - RESPONDERS_MAX);
         Ok(pipe.exec_async(&mut self.connection()).await?)
     }
