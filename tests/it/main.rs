@@ -26,6 +26,7 @@ mod queue_faults_links;
 mod queue_flow;
 mod queue_lanes;
 mod queue_leases;
+mod queue_model;
 mod queue_moves;
 mod queue_outages;
 mod queue_pause;

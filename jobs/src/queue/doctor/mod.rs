@@ -28,16 +28,25 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn doctor(&self) -> Result<Vec<Violation>, QueueError> {
-        let mut standing = invariants::check(&self.snapshot().await?);
+        let mut standing = self.violations().await?;
         for _ in 1..LOOKS {
             if standing.is_empty() {
                 break;
             }
             sleep(LOOK_PERIOD).await;
-            let again: BTreeSet<Violation> = invariants::check(&self.snapshot().await?);
+            let again = self.violations().await?;
             standing = standing.intersection(&again).cloned().collect();
         }
         Ok(standing.into_iter().collect())
+    }
+
+    /// What one look finds broken. On a queue where nothing moves all of it is; on any other ask
+    /// [`Queue::doctor`].
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn violations(&self) -> Result<BTreeSet<Violation>, QueueError> {
+        Ok(invariants::check(&self.snapshot().await?))
     }
 
     /// Mends what a violation found broken. Safe on a live queue: each repair looks again before it moves
