@@ -91,6 +91,16 @@ async fn a_ready_pair_is_withdrawn_unless_it_is_being_handed_over() {
     test.healthy().await;
 }
 
+#[tokio::test]
+async fn a_withdrawn_pair_holds_no_bytes_of_its_body() {
+    let test = TestQueue::start().await;
+    let pair = test.make_ready(b"0123456789").await;
+    let held = test.counter("held_bytes").await;
+    assert_eq!(test.queue.cancel(pair, "not wanted").await.unwrap(), Cancelled::Ready);
+    assert_eq!((test.counter("held_bytes").await, test.counter("rejected_bytes").await), (0, held - 10));
+    assert_eq!(test.queue.record(pair).await.unwrap()["bytes"], (held - 10).to_string().into_bytes());
+}
+
 /// F29: an entry that nobody has read must not be deleted, or the group's lag becomes unknown.
 #[tokio::test]
 async fn the_lag_stays_a_number_and_claimed_jobs_are_dropped_without_being_run() {

@@ -18,11 +18,14 @@
            -1  it is being handed over
   Emits     counters cancelled, rejected and the bytes of held, rejected and journals; event cancelled
 ]]
-local was = 1
+local was, body_bytes = 1, redis.call('HSTRLEN', KEYS[3], ARGV[1])
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
   if redis.call('ZSCORE', KEYS[4], ARGV[1]) then return -1 end
   if redis.call('HDEL', KEYS[3], ARGV[1]) == 0 then return 0 end
   redis.call('LREM', KEYS[2], 1, ARGV[1])
+  -- Its body is gone; what is left of it is what the rejected pairs hold.
+  redis.call('HSET', KEYS[12], 'bytes', (redis.call('HGET', KEYS[12], 'bytes') or body_bytes) - body_bytes)
+  redis.call('HINCRBY', KEYS[5], 'held_bytes', 0 - body_bytes)
   was = 2
 end
 local delayed = tonumber(ARGV[4])
