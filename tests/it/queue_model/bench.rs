@@ -118,6 +118,7 @@ impl Bench {
                 self.bring_near("taken").await;
                 Answer::Nothing
             }
+            Call::Cancel(pair) => Answer::Cancelled(queue.cancel(*pair, "not wanted").await.unwrap()),
             Call::FlushAll => {
                 self.flush_all().await;
                 Answer::Nothing

@@ -3,7 +3,7 @@
 use mondo_jobs::{
     job::{JobId, Step},
     pair::PairId,
-    queue::{Commit, Committed, Marks, NewPair},
+    queue::{Cancelled, Commit, Committed, Marks, NewPair},
 };
 
 /// What the queue is asked. A delivery is named by its place among all that were ever made.
@@ -67,6 +67,7 @@ pub(super) enum Call {
         lapses: u64,
     },
     HandoversLapse,
+    Cancel(PairId),
     FlushAll,
     ScriptFlush,
 }
@@ -82,6 +83,7 @@ pub(super) enum Answer {
     Done(bool),
     Moved(u64),
     Taken(Option<(PairId, String)>),
+    Cancelled(Cancelled),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

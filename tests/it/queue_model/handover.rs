@@ -1,10 +1,10 @@
-//! How ready pairs leave, in the model.
+//! How pairs leave, in the model: handed over or called off.
 
-use mondo_jobs::pair::PairId;
+use mondo_jobs::{pair::PairId, queue::Cancelled};
 
 use super::{
     call::{Answer, Call},
-    model::{FAR, Model},
+    model::{FAR, Model, Place, pair_id},
 };
 
 impl Model {
@@ -49,5 +49,28 @@ impl Model {
             self.ready.push_front(pair);
         }
         (Call::PutBack { pair, lapses }, Answer::Nothing)
+    }
+
+    pub(super) fn cancel(&mut self, pick: usize) -> (Call, Answer) {
+        let alive = self.pairs.iter().filter(|(_, pair)| matches!(pair.state, "open" | "ready"));
+        let alive: Vec<PairId> = alive.map(|(id, _)| *id).collect();
+        let id = alive.get(pick % alive.len().max(1)).copied().unwrap_or_else(|| pair_id(0));
+        let cancelled = if self.taken.values().any(|pair| *pair == id) {
+            Cancelled::BeingTaken
+        } else if self.bodies.remove(&id).is_some() {
+            Cancelled::Ready
+        } else if alive.contains(&id) {
+            Cancelled::UnderWay
+        } else {
+            Cancelled::Unknown
+        };
+        if matches!(cancelled, Cancelled::Ready | Cancelled::UnderWay) {
+            self.ready.retain(|pair| *pair != id);
+            self.jobs.retain(|_, found| found.job.pair != id || matches!(found.place, Place::Stream { .. }));
+            self.pairs.get_mut(&id).unwrap().state = "rejected";
+            self.raise("rejected", 1);
+            self.raise("cancelled", 1);
+        }
+        (Call::Cancel(id), Answer::Cancelled(cancelled))
     }
 }

@@ -127,6 +127,7 @@ impl Model {
                 self.taken = self.taken.iter().map(|(lapses, pair)| (lapses % FAR, *pair)).collect();
                 (Call::HandoversLapse, Answer::Nothing)
             }
+            Op::Cancel { pick } => self.cancel(pick),
             Op::FlushAll => {
                 let Self { clock, turns, deliveries, handovers, .. } = std::mem::take(self);
                 *self = Self { clock, turns, deliveries, handovers, ..Self::default() };
@@ -235,9 +236,8 @@ impl Model {
             Place::Stream { entry, lease } => Some((entry, lease, found.job.id())),
             Place::Delayed { .. } | Place::Dead => None,
         });
-        let mut queued: Vec<_> = queued.collect();
-        queued.sort_unstable_by_key(|(entry, ..)| *entry);
-        queued
+        let queued: BTreeMap<u64, _> = queued.map(|found| (found.0, found)).collect();
+        queued.into_values().collect()
     }
 
     /// Hands a job over under this lease.

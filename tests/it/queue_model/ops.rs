@@ -83,6 +83,9 @@ pub(super) enum Op {
     },
     /// The leases of all consumers lapse.
     HandoversLapse,
+    Cancel {
+        pick: usize,
+    },
     FlushAll,
     ScriptFlush,
 }
@@ -101,7 +104,7 @@ pub(super) fn any_op() -> impl Strategy<Value = Op> {
     let step = || proptest::sample::select(&STEPS[..]);
     let priority = proptest::sample::select(&Priority::ALL[..]);
     let pick = || 0..8_usize;
-    let ending = prop_oneof![4 => Just(Ending::Last), 1 => Just(Ending::Ready), 1 => Just(Ending::Rejected)];
+    let ending = prop_oneof![3 => Just(Ending::Last), 2 => Just(Ending::Ready), 1 => Just(Ending::Rejected)];
     let marks =
         proptest::option::weighted(0.2, (0..HELD_MAX, 0..3_u64).prop_map(|(low, more)| (low, low + more)));
     prop_oneof![
@@ -124,10 +127,11 @@ pub(super) fn any_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::ClockJump),
         4 => pick().prop_map(|pick| Op::Replay { pick }),
         3 => pick().prop_map(|pick| Op::Discard { pick }),
-        8 => Just(Op::Take),
+        14 => Just(Op::Take),
         4 => pick().prop_map(|pick| Op::Delivered { pick }),
-        4 => pick().prop_map(|pick| Op::PutBack { pick }),
-        2 => Just(Op::HandoversLapse),
+        14 => (0..4_usize).prop_map(|pick| Op::PutBack { pick }),
+        4 => Just(Op::HandoversLapse),
+        4 => pick().prop_map(|pick| Op::Cancel { pick }),
         1 => Just(Op::FlushAll),
         2 => Just(Op::ScriptFlush),
     ]
