@@ -31,6 +31,10 @@ pub struct Config {
     pub redis_wait: Duration,
     /// First part of every key's hash tag.
     pub prefix: String,
+    /// Over how many shards the pairs are spread.
+    pub shards: u32,
+    /// How many replicas must have what is stored before it counts as stored.
+    pub replicas_min: u32,
     /// A job whose lease was not renewed for so long may be taken over.
     pub lease: Duration,
     /// How much of the past is kept.
@@ -107,6 +111,8 @@ impl Config {
             redis,
             redis_wait,
             prefix,
+            shards: u32_of(env.number("MONDO_SHARDS", 1, 1..=64)),
+            replicas_min: u32_of(env.number("MONDO_REPLICAS_MIN", 0, 0..=5)),
             lease: seconds(env, "MONDO_LEASE_SECS", 12, 3..=3600),
             retention: retention(env),
             data_dir,
@@ -121,9 +127,7 @@ impl Config {
             progress_max: seconds(env, "MONDO_STUCK_SECS", 300, 30..=86_400),
             marks: marks(env),
             bounds: bounds(env),
-            limits: Limits {
-                fix_rounds_max: u32::try_from(env.number("MONDO_FIX_ROUNDS", 3, 0..=20)).unwrap_or(3),
-            },
+            limits: Limits { fix_rounds_max: u32_of(env.number("MONDO_FIX_ROUNDS", 3, 0..=20)) },
             personas: env.text("MONDO_PERSONAS").map(PathBuf::from),
             api: ApiConfig::from_env(env),
             llm: LlmConfig::from_env(env),
@@ -170,6 +174,10 @@ fn seconds(
 
 fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn u32_of(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn prefix(text: &str) -> Option<String> {
@@ -247,7 +255,9 @@ fn redis_url(env: &mut Env) -> Option<SecretString> {
         // The value is not repeated: it may hold a password.
         if !is_redis_url(&url) {
             env.problem(
-                "REDIS_URL cannot be read; accepted is redis://[user:password@]host[:port][/db] or rediss://…",
+                "REDIS_URL cannot be read; accepted is redis://[user:password@]host[:port][/db], \
+                 redis-sentinel://[user:password@]host[:port],…/service[/db] or \
+                 redis-cluster://[user:password@]host[:port],…, each also with rediss for TLS",
             );
         }
         return Some(url);
@@ -323,6 +333,8 @@ mod tests {
         let cases = [
             ("REDIS_URL", "redis://:hunter2@127.0.0.1:99999"),
             ("REDIS_URL", "hunter2"),
+            ("REDIS_URL", "redis-cluster://:hunter2@a,b/1"),
+            ("REDIS_URL", "redis-sentinel://:hunter2@a,b"),
             ("REDIS_HOST", "user:hunter2@redis"),
             ("REDIS_HOST", "redis:6379"),
         ];
@@ -339,6 +351,8 @@ mod tests {
             ("REDIS_URL", "http://redis"),
             ("MONDO_STEPS", "objects,judge"),
             ("MONDO_PREFIX", "a b"),
+            ("MONDO_SHARDS", "0"),
+            ("MONDO_REPLICAS_MIN", "6"),
             ("MONDO_READY_LOW", "-1"),
             ("MONDO_DEPTH_MAX", "0"),
             ("MONDO_BYTES_MAX", "1000"),

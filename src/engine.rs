@@ -129,9 +129,10 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
         url,
         prefix: config.prefix.clone(),
         lease: config.lease,
-        shards: 1,
         retention: config.retention,
         bounds: config.bounds,
+        shards: config.shards,
+        replicas_min: config.replicas_min,
         connect_time_max: config.redis_wait,
     };
     Ok(Queue::connect(queue).await?)

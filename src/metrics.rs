@@ -81,6 +81,11 @@ fn of_queue(text: &mut String, stats: &Stats) {
             let _ = writeln!(text, "mondo_jobs{{step=\"{}\",state=\"{state}\"}} {count}", step.step);
         }
     }
+    let help = "Slots that would leave nothing waiting: jobs waiting, running, or delayed and due.";
+    family(text, "mondo_slots_wanted", "gauge", help);
+    for step in &stats.steps {
+        let _ = writeln!(text, "mondo_slots_wanted{{step=\"{}\"}} {}", step.step, step.wanted);
+    }
     family(text, "mondo_pairs", "gauge", "Pairs by state.");
     for (state, count) in [("open", stats.open), ("ready", stats.ready), ("taken", stats.taken)] {
         let _ = writeln!(text, "mondo_pairs{{state=\"{state}\"}} {count}");

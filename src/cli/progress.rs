@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn the_line_names_only_steps_that_have_jobs() {
-        let step = |step, waiting| StepStats { step, waiting, running: 1, delayed: 0 };
-        let idle = StepStats { step: Step::Fix, waiting: 0, running: 0, delayed: 0 };
+        let step = |step, waiting| StepStats { step, waiting, running: 1, delayed: 0, wanted: 0 };
+        let idle = StepStats { step: Step::Fix, waiting: 0, running: 0, delayed: 0, wanted: 0 };
         let stats = Stats {
             steps: vec![step(Step::Answer, 2), idle, step(Step::Execute, 0)],
             open: 4,

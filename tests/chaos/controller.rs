@@ -400,6 +400,7 @@ pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
         shards: 1,
         retention: Retention::default(),
         bounds: Bounds::default(),
+        replicas_min: 0,
         connect_time_max: Duration::from_mins(1),
     };
     Queue::connect(config).await.expect("a queue")

@@ -81,6 +81,7 @@ pub(crate) async fn run(settings: &Settings) -> ExitCode {
         shards: 1,
         retention: Retention::default(),
         bounds: Bounds::default(),
+        replicas_min: 0,
         connect_time_max: Duration::from_mins(2),
     })
     .await;

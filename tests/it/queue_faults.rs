@@ -240,6 +240,7 @@ async fn f25_a_redis_that_evicts_is_refused() {
         shards: 1,
         retention: Retention::default(),
         bounds: Bounds::default(),
+        replicas_min: 0,
         connect_time_max: Duration::from_secs(30),
     };
     let refused = Queue::connect(config).await.err();

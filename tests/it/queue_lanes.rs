@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use mondo_jobs::{
+    disposition::Disposition,
     job::Step,
-    queue::{Commit, Committed, End, Marks, NewPair, Priority, Queue, Reader},
+    queue::{Commit, Committed, End, Marks, NewPair, Priority, Queue, QueueError, Reader},
 };
 
+use redis::AsyncCommands as _;
+
 use crate::support::{
-    queue::{LONG_LEASE, TestQueue, connect_sharded, death, job, new_pair, next_job, renew},
+    queue::{LONG_LEASE, TestQueue, config, connect_sharded, death, job, new_pair, next_job, renew},
     redis::TestRedis,
 };
 
@@ -121,11 +124,28 @@ async fn marks_are_kept_over_all_shards() {
 }
 
 #[tokio::test]
+async fn another_number_of_shards_or_a_newer_layout_is_refused() {
+    let redis = TestRedis::start().await;
+    connect_sharded(redis.url(), LONG_LEASE, 3).await;
+    connect_sharded(redis.url(), LONG_LEASE, 3).await;
+    let Err(error) = Queue::connect(config(redis.url(), LONG_LEASE, 2)).await else { panic!("it agreed") };
+    assert!(matches!(error, QueueError::Shards { stored: 3, wanted: 2, .. }), "{error}");
+    assert!(error.to_string().contains("set MONDO_SHARDS=3"), "{error}");
+    assert_eq!((error.disposition(), error.is_passing()), (Disposition::Halt, false));
+
+    let () = redis.connection().await.hset("{test:0}:layout", "version", 2).await.unwrap();
+    let Err(error) = Queue::connect(config(redis.url(), LONG_LEASE, 3)).await else { panic!("it agreed") };
+    assert!(matches!(error, QueueError::Layout { stored: 2, known: 1, .. }), "{error}");
+    assert_eq!((error.disposition(), error.is_passing()), (Disposition::Halt, false));
+}
+
+#[tokio::test]
 async fn an_entry_in_a_foreign_shard_is_set_aside() {
     let redis = TestRedis::start().await;
     let one = connect_sharded(redis.url(), LONG_LEASE, 1).await;
     let pairs: Vec<NewPair> = std::iter::repeat_with(new_pair).take(20).collect();
     one.start(&pairs).await.unwrap();
+    let () = redis.connection().await.del("{test:0}:layout").await.unwrap();
     let two = connect_sharded(redis.url(), LONG_LEASE, 2).await;
     let found = reader(&two, 0).await.read(100, Duration::from_millis(10)).await.unwrap();
     let foreign = found.iter().find_map(|arrival| match arrival {

@@ -123,7 +123,7 @@ impl Queue {
                 call.arg(name).arg(value);
             }
         }
-        Ok(call.invoke_async(&mut self.connection()).await?)
+        self.store(keys, &self.scripts().start, &call).await
     }
 }
 

@@ -2,34 +2,34 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use redis::{AsyncConnectionConfig, RedisError, Value, aio::MultiplexedConnection, from_redis_value};
+use redis::{Value, aio::MultiplexedConnection};
 
 use super::{
     Delivery, Priority, Queue, QueueError,
-    connection::{CONNECT_TIME_MAX, is_group_missing},
+    connection::{is_group_missing, links},
     entry::{Arrival, Fields},
-    keys::{GROUP, lanes, number},
+    keys::{GROUP, Keys, lanes, number},
     lane::Lane,
     limits::BATCH_MAX,
+    link::Link,
 };
 use crate::job::{JobId, Step};
 
-/// How long beyond its own wait a blocking read may take before the connection counts as dead.
+/// How long beyond its own time a wait may take before the connection counts as dead.
 const READ_MARGIN: Duration = Duration::from_secs(5);
 
-/// Reads the streams of one step in one shard as one consumer, on a connection of its own: a blocking read would
-/// hold up everything that shares it.
+/// Claims the jobs of one step in one shard as one consumer. Claiming never waits; what waits claims nothing, on a
+/// connection of its own, and may be dropped at any time.
 pub struct Reader {
     queue: Queue,
     shard: u32,
     step: Step,
     consumer: String,
-    connection: MultiplexedConnection,
-    id: u64,
+    bell: MultiplexedConnection,
     /// Claims so far: they take turns in which priority they prefer.
     claims: u64,
-    /// Whether the last look found something; then the next one need not wait.
-    busy: bool,
+    /// The last entries delivered of high and of normal priority, when nothing was left to claim.
+    places: [String; 2],
 }
 
 /// A place in a walk through the pending entries of a step; the walk begins at the default.
@@ -66,7 +66,7 @@ type Claimed = (String, u32, Fields);
 type Entries = Vec<(String, Fields)>;
 
 impl Reader {
-    /// Connects and makes the groups where they are missing. A read blocks for at most `block`.
+    /// Connects and makes the groups where they are missing. A wait takes at most `block`.
     ///
     /// # Errors
     /// When Redis is away.
@@ -77,23 +77,23 @@ impl Reader {
         consumer: &str,
         block: Duration,
     ) -> Result<Self, QueueError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIME_MAX))
-            .set_response_timeout(Some(block + READ_MARGIN));
-        let mut connection = queue.client().get_multiplexed_async_connection_with_config(&config).await?;
-        queue.make_groups().await?;
-        let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
+        let keys = queue.shard(shard);
+        // The shared connection finds the server that holds the shard now, since only that one makes groups.
+        queue.make_groups_of(keys).await?;
+        let bell = queue.link(keys).dedicated(block + READ_MARGIN).await?;
         let (queue, consumer) = (queue.clone(), consumer.to_owned());
-        Ok(Self { queue, shard, step, consumer, connection, id, claims: 0, busy: true })
+        Ok(Self {
+            queue,
+            shard,
+            step,
+            consumer,
+            bell,
+            claims: 0,
+            places: ["0-0".to_owned(), "0-0".to_owned()],
+        })
     }
 
-    /// The number of this connection, for [`Queue::unblock`].
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// New entries, about `count`: where both priorities fill up at the same moment it may be twice as many. None
-    /// when none came within `block` or the read was unblocked.
+    /// New entries, at most `count`; none when none came within `block`.
     ///
     /// # Errors
     /// When Redis is away or the group is gone; the reader is of no use then.
@@ -101,42 +101,48 @@ impl Reader {
     /// # Cancel safety
     /// Dropping the future may strand what it was about to deliver; [`Reader::own`] finds it again.
     pub async fn read(&mut self, count: usize, block: Duration) -> Result<Vec<Arrival>, QueueError> {
-        let mut arrivals = Vec::new();
-        if self.busy {
-            arrivals = self.claim(count).await?;
-        }
-        if arrivals.is_empty() {
-            arrivals = self.wait(count, block).await?;
-        }
-        self.busy = !arrivals.is_empty();
-        Ok(arrivals)
+        let found = self.claim(count).await?;
+        if found.is_empty() && self.rings(block).await? { self.claim(count).await } else { Ok(found) }
     }
 
-    /// What is there already, by the turn's preference.
-    async fn claim(&mut self, count: usize) -> Result<Vec<Arrival>, QueueError> {
+    /// What is there already, at most `count`, by the turn's preference.
+    ///
+    /// # Errors
+    /// When Redis is away or the group is gone; the reader is of no use then.
+    ///
+    /// # Cancel safety
+    /// As for [`Reader::read`].
+    pub async fn claim(&mut self, count: usize) -> Result<Vec<Arrival>, QueueError> {
         let first = Priority::preferred(self.claims);
         self.claims += 1;
         let lanes = [first, first.other()];
         let mut call = self.queue.scripts().claim.key(self.stream(lanes[0]));
         call.key(self.stream(lanes[1])).arg(GROUP).arg(&self.consumer).arg(count.min(BATCH_MAX));
-        let found: [Entries; 2] = call.invoke_async(&mut self.connection).await?;
-        let found = lanes.into_iter().zip(found);
+        let mut link = self.queue.link(self.queue.shard(self.shard));
+        let (preferred, other, places): (Entries, Entries, Vec<String>) =
+            call.invoke_async(&mut link).await?;
+        if let Ok([preferred, other]) = <[String; 2]>::try_from(places) {
+            self.places = if first == Priority::High { [preferred, other] } else { [other, preferred] };
+        }
+        let found = lanes.into_iter().zip([preferred, other]);
         Ok(found.flat_map(|(lane, entries)| self.fresh(lane, entries)).collect())
     }
 
-    /// What comes first, of either priority.
-    async fn wait(&mut self, count: usize, block: Duration) -> Result<Vec<Arrival>, QueueError> {
-        let lanes = [Priority::High, Priority::Normal];
-        let mut read = redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(count);
-        read.arg("BLOCK").arg(millis(block)).arg("STREAMS");
-        read.arg(&lanes.map(|lane| self.stream(lane))).arg(">").arg(">");
-        let value: Value = read.query_async(&mut self.connection).await?;
-        let found: Option<Vec<(String, Entries)>> = from_redis_value(value).map_err(RedisError::from)?;
-        let lane_of = |stream: &str| lanes.into_iter().find(|lane| self.stream(*lane) == stream);
-        let found = found.into_iter().flatten();
-        let found = found.filter_map(|(stream, entries)| Some((lane_of(&stream)?, entries)));
-        Ok(found.flat_map(|(lane, entries)| self.fresh(lane, entries)).collect())
+    /// Waits until something came after the last claim that found nothing; `false` when nothing did within `block`.
+    /// It claims nothing, so dropping it loses nothing; but the next wait of this reader comes after it.
+    ///
+    /// # Errors
+    /// When Redis is away, or the shard has moved; the reader is of no use then.
+    pub fn rings(&self, block: Duration) -> impl Future<Output = Result<bool, QueueError>> + Send + use<> {
+        let streams = [Priority::High, Priority::Normal].map(|lane| self.stream(lane));
+        let mut read = redis::cmd("XREAD");
+        read.arg("COUNT").arg(1).arg("BLOCK").arg(millis(block));
+        read.arg("STREAMS").arg(&streams).arg(&self.places);
+        let mut bell = self.bell.clone();
+        async move {
+            let found: Value = read.query_async(&mut bell).await?;
+            Ok(found != Value::Nil)
+        }
     }
 
     /// What is pending for this consumer already, at most `count` from a place on. Gives the next place as well,
@@ -151,7 +157,8 @@ impl Reader {
     ) -> Result<(Option<Cursor>, Vec<Arrival>), QueueError> {
         let mut call = self.queue.scripts().own.key(self.stream(from.priority));
         call.arg(GROUP).arg(&self.consumer).arg(format!("({}", from.at)).arg(count.min(BATCH_MAX));
-        let (last, found): (String, Vec<Claimed>) = call.invoke_async(&mut self.connection).await?;
+        let (last, found): (String, Vec<Claimed>) =
+            call.invoke_async(&mut self.queue.link(self.queue.shard(self.shard))).await?;
         let next = from.next(Some(last).filter(|last| !last.is_empty()));
         Ok((next, self.arrivals(from.priority, found)))
     }
@@ -176,16 +183,6 @@ impl Queue {
         self.inner.config.shards.max(1)
     }
 
-    /// Ends the blocking read of a [`Reader`], if it is in one.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn unblock(&self, reader: u64) -> Result<(), QueueError> {
-        let _: i64 =
-            redis::cmd("CLIENT").arg("UNBLOCK").arg(reader).query_async(&mut self.connection()).await?;
-        Ok(())
-    }
-
     /// Looks when the next lease can lapse, and where one has. A missing group has none.
     ///
     /// # Errors
@@ -195,7 +192,7 @@ impl Queue {
         for (shard, keys) in (0..).zip(self.shards()) {
             let mut call = self.scripts().lapses.key(keys.streams());
             call.arg(GROUP).arg(millis(self.lease())).arg(BATCH_MAX);
-            let times: Vec<u64> = call.invoke_async(&mut self.connection()).await?;
+            let times: Vec<u64> = call.invoke_async(&mut self.link(keys)).await?;
             for ((step, _), ms) in lanes().zip(times) {
                 if ms == 0 {
                     lapses.lapsed.insert((shard, step));
@@ -223,7 +220,7 @@ impl Queue {
         let mut call = self.scripts().reclaim.key(keys.stream(step, lanes[0]));
         call.key(keys.stream(step, lanes[1])).key(keys.counters());
         call.arg(GROUP).arg(consumer).arg(millis(self.lease())).arg(count.min(BATCH_MAX));
-        let found: [Vec<Claimed>; 2] = match call.invoke_async(&mut self.connection()).await {
+        let found: [Vec<Claimed>; 2] = match call.invoke_async(&mut self.link(keys)).await {
             Err(error) if is_group_missing(&error) => return Ok(Vec::new()),
             found => found?,
         };
@@ -255,7 +252,7 @@ impl Queue {
         let keys = self.keys(delivery.pair);
         let mut call = self.scripts().begin.key(keys.stream(delivery.step, delivery.priority));
         call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(begun);
-        match call.invoke_async::<u32>(&mut self.connection()).await {
+        match call.invoke_async::<u32>(&mut self.link(keys)).await {
             Err(error) if is_group_missing(&error) => Ok(false),
             noted => Ok(noted? == 1),
         }
@@ -275,45 +272,54 @@ pub struct Lapses {
 /// caller's reply holds a renewal up.
 pub struct Leases {
     queue: Queue,
-    connection: MultiplexedConnection,
+    links: Vec<Link>,
 }
 
 impl Leases {
-    /// Connects. A call fails when it takes longer than `response_max`.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn connect(queue: &Queue, response_max: Duration) -> Result<Self, QueueError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(response_max.min(CONNECT_TIME_MAX)))
-            .set_response_timeout(Some(response_max));
-        let connection = queue.client().get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Self { queue: queue.clone(), connection })
+    /// Connects when it is first used. A call fails when it takes longer than `response_max`.
+    pub fn new(queue: &Queue, response_max: Duration) -> Self {
+        let links = links(&queue.inner.place, queue.shards(), response_max);
+        Self { queue: queue.clone(), links }
     }
 
     /// Renews the leases of a consumer's deliveries. Gives the jobs whose lease is lost: another consumer has
     /// them, they are finished, or their pair has ended.
     ///
     /// # Errors
-    /// When Redis is away; the connection is of no use then.
+    /// When a server is away. The leases of other shards are renewed all the same.
     pub async fn renew(
         &mut self,
         consumer: &str,
         deliveries: &[&Delivery],
     ) -> Result<Vec<JobId>, QueueError> {
-        let (queue, mut lost) = (&self.queue, Vec::new());
-        for (shard, keys) in (0..).zip(queue.shards()) {
-            let held: Vec<&Delivery> =
-                deliveries.iter().copied().filter(|held| queue.shard_of(held.pair) == shard).collect();
-            for chunk in held.chunks(BATCH_MAX) {
-                let mut call = queue.scripts().renew.key(keys.open());
-                call.key(keys.streams()).arg(GROUP).arg(consumer);
-                for held in chunk {
-                    call.arg(number(held.step, held.priority)).arg(&held.entry).arg(held.pair.to_string());
-                }
-                let places: Vec<usize> = call.invoke_async(&mut self.connection).await?;
-                lost.extend(places.into_iter().filter_map(|place| Some(chunk.get(place - 1)?.job.clone())));
+        let (mut lost, mut failed) = (Vec::new(), Ok(()));
+        for keys in self.queue.shards() {
+            let here = |held: &&Delivery| self.queue.shard_of(held.pair) == keys.shard();
+            let held: Vec<&Delivery> = deliveries.iter().copied().filter(here).collect();
+            match self.renew_in(keys, consumer, &held).await {
+                Ok(jobs) => lost.extend(jobs),
+                Err(error) => failed = failed.and(Err(error)),
             }
+        }
+        failed.map(|()| lost)
+    }
+
+    async fn renew_in(
+        &self,
+        keys: &Keys,
+        consumer: &str,
+        deliveries: &[&Delivery],
+    ) -> Result<Vec<JobId>, QueueError> {
+        let mut lost = Vec::new();
+        let mut link = self.links[keys.shard() as usize % self.links.len()].clone();
+        for chunk in deliveries.chunks(BATCH_MAX) {
+            let mut call = self.queue.scripts().renew.key(keys.open());
+            call.key(keys.streams()).arg(GROUP).arg(consumer);
+            for held in chunk {
+                call.arg(number(held.step, held.priority)).arg(&held.entry).arg(held.pair.to_string());
+            }
+            let places: Vec<usize> = call.invoke_async(&mut link).await?;
+            lost.extend(places.into_iter().filter_map(|place| Some(chunk.get(place - 1)?.job.clone())));
         }
         Ok(lost)
     }

@@ -29,6 +29,32 @@ pub enum QueueError {
         /// Its `maxmemory-policy`.
         policy: String,
     },
+    /// The queue was laid out for another number of shards.
+    #[error(
+        "the queue `{prefix}` has {stored} shards, and MONDO_SHARDS is `{wanted}`; set MONDO_SHARDS={stored}, or \
+         another MONDO_PREFIX for a new queue"
+    )]
+    Shards {
+        /// First part of its keys.
+        prefix: String,
+        /// Over how many its pairs are spread.
+        stored: u32,
+        /// How many were asked for.
+        wanted: u32,
+    },
+    /// A newer release has laid the queue out.
+    #[error(
+        "the queue `{prefix}` has layout {stored}, and this release knows {known}; run the release that made it, \
+         or a newer one"
+    )]
+    Layout {
+        /// First part of its keys.
+        prefix: String,
+        /// The version that is stored.
+        stored: u32,
+        /// The version of this release.
+        known: u32,
+    },
     /// A value is larger than may be stored.
     #[error("{what} has {bytes} bytes, more than the {limit} that are allowed")]
     TooLarge {
@@ -68,17 +94,23 @@ impl QueueError {
             Self::Redis(_) | Self::Unreachable { .. } | Self::Evicts { .. } => {
                 Disposition::Wait { after: None }
             }
+            Self::Shards { .. } | Self::Layout { .. } => Disposition::Halt,
             Self::TooLarge { .. } | Self::TooMany { .. } | Self::Letter { .. } => Disposition::Bury,
         }
     }
 
-    /// Whether the same call may do better later: Redis is away, starting, full or overloaded. Otherwise the
-    /// call itself or the data it met is at fault.
+    /// Whether the same call may do better later: Redis is away, starting, full, overloaded, failing over or
+    /// moving slots. Otherwise the call itself or the data it met is at fault.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Redis(error) => !matches!(error.code(), Some("WRONGTYPE" | "ERR")),
+            Self::Redis(error) => !matches!(error.code(), Some("WRONGTYPE" | "ERR" | "CROSSSLOT")),
             Self::Unreachable { .. } => true,
-            Self::Evicts { .. } | Self::TooLarge { .. } | Self::TooMany { .. } | Self::Letter { .. } => false,
+            Self::Evicts { .. }
+            | Self::Shards { .. }
+            | Self::Layout { .. }
+            | Self::TooLarge { .. }
+            | Self::TooMany { .. }
+            | Self::Letter { .. } => false,
         }
     }
 
@@ -109,6 +141,8 @@ impl QueueError {
         match self {
             Self::Redis(_) | Self::Unreachable { .. } => "redis",
             Self::Evicts { .. } => "redis_evicts",
+            Self::Shards { .. } => "shards",
+            Self::Layout { .. } => "layout",
             Self::TooLarge { .. } => "too_large",
             Self::TooMany { .. } => "too_many",
             Self::Letter { .. } => "letter",

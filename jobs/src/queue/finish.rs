@@ -89,7 +89,7 @@ impl Queue {
             add_commit(&mut call, delivery, commit);
         }
         call.key(journals);
-        let results: Vec<i64> = call.invoke_async(&mut self.connection()).await?;
+        let results: Vec<i64> = self.store(keys, &self.scripts().commit, &call).await?;
         let results = results.into_iter().map(|result| match result {
             1 => Committed::Stored,
             2 => Committed::Already,
@@ -140,7 +140,7 @@ impl Queue {
         call.key(keys.delayed()).key(keys.delayed_entries(step)).key(keys.counters()).key(keys.events());
         call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(delayed_member(step, priority, job));
         call.arg(entry.to_json()).arg(millis(delay)).arg(counter).arg(EVENTS_MAX).arg(job);
-        self.owned(&call).await
+        self.owned(keys, &call).await
     }
 
     /// Makes the job a dead letter. `false` when the lease is lost.
@@ -174,7 +174,7 @@ impl Queue {
         let mut call = self.scripts().bury.key(keys.stream(letter.step, letter.priority));
         call.key(keys.dead()).key(keys.dead_letters()).key(keys.counters()).key(keys.events());
         call.arg(GROUP).arg(consumer).arg(entry).arg(&letter.job).arg(json).arg(counter).arg(EVENTS_MAX);
-        self.owned(&call).await
+        self.owned(keys, &call).await
     }
 
     /// Hands the job back for another worker, with nothing counted. `false` when the lease is lost.
@@ -186,12 +186,12 @@ impl Queue {
         let mut call = self.scripts().release.key(keys.stream(delivery.step, delivery.priority));
         call.key(keys.counters()).arg(GROUP).arg(consumer).arg(&delivery.entry);
         call.arg(Entry::of(delivery).to_json());
-        self.owned(&call).await
+        self.owned(keys, &call).await
     }
 
     /// Calls a script that only the owner of a lease may call. Without a group nobody owns anything.
-    async fn owned(&self, call: &ScriptInvocation<'_>) -> Result<bool, QueueError> {
-        match call.invoke_async::<i64>(&mut self.connection()).await {
+    async fn owned(&self, keys: &Keys, call: &ScriptInvocation<'_>) -> Result<bool, QueueError> {
+        match call.invoke_async::<i64>(&mut self.link(keys)).await {
             Ok(done) => Ok(done == 1),
             Err(error) if is_group_missing(&error) => Ok(false),
             Err(error) => Err(error.into()),

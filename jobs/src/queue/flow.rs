@@ -83,7 +83,7 @@ impl Queue {
         let mut call = self.scripts().pause.key(keys.paused(target));
         call.key(keys.events()).arg(target.to_string()).arg(reason);
         call.arg(time.map_or(0, |time| millis(time).max(1))).arg(u8::from(keep)).arg(EVENTS_MAX);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 
     /// Lets it go on. Says whether it was paused.
@@ -94,7 +94,7 @@ impl Queue {
         let keys = self.shard(0);
         let mut call = self.scripts().resume.key(keys.paused(target));
         call.key(keys.events()).arg(target.to_string()).arg(EVENTS_MAX);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 
     /// Everything that is paused: steps first.
@@ -109,7 +109,7 @@ impl Queue {
         for target in &targets {
             pipe.get(keys.paused(target)).pttl(keys.paused(target));
         }
-        let found: Vec<Value> = pipe.query_async(&mut self.connection()).await?;
+        let found: Vec<Value> = pipe.query_async(&mut self.link(keys)).await?;
         let mut pauses = Vec::new();
         for (target, pair) in targets.into_iter().zip(found.chunks(2)) {
             let pair = Value::Array(pair.to_vec());
@@ -124,8 +124,9 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn paused(&self, targets: &[Target]) -> Result<Vec<Option<String>>, QueueError> {
-        let keys: Vec<String> = targets.iter().map(|target| self.shard(0).paused(target)).collect();
-        let found: Vec<Option<String>> = self.connection().mget(keys).await?;
+        let first = self.shard(0);
+        let names: Vec<String> = targets.iter().map(|target| first.paused(target)).collect();
+        let found: Vec<Option<String>> = self.link(first).mget(names).await?;
         Ok(found.into_iter().map(|text| Some(split(&text?).1.to_owned())).collect())
     }
 
@@ -136,7 +137,7 @@ impl Queue {
     pub async fn ready_count(&self) -> Result<u64, QueueError> {
         let mut ready = 0;
         for keys in self.shards() {
-            ready += self.connection().llen::<_, u64>(keys.ready()).await?;
+            ready += self.link(keys).llen::<_, u64>(keys.ready()).await?;
         }
         Ok(ready)
     }
@@ -146,12 +147,13 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn announce(&self, responder: &str) -> Result<(), QueueError> {
-        let known = self.shard(0).responders();
-        let (secs, _micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        let keys = self.shard(0);
+        let known = keys.responders();
+        let (secs, _micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.link(keys)).await?;
         let mut pipe = redis::pipe();
         pipe.zadd(&known, responder, secs * 1000);
         pipe.zremrangebyrank(&known, 0, -1 - RESPONDERS_MAX);
-        Ok(pipe.exec_async(&mut self.connection()).await?)
+        Ok(pipe.exec_async(&mut self.link(keys)).await?)
     }
 
     /// The responders that workers have named.
@@ -159,7 +161,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn responders(&self) -> Result<Vec<String>, QueueError> {
-        Ok(self.connection().zrange(self.shard(0).responders(), 0, -1).await?)
+        let first = self.shard(0);
+        Ok(self.link(first).zrange(first.responders(), 0, -1).await?)
     }
 }
 

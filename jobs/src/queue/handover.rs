@@ -34,7 +34,7 @@ impl Queue {
         let mut call = self.scripts().take.key(keys.ready());
         call.key(keys.taken()).key(keys.ready_bodies()).arg(millis(lease)).arg(LAPSED_MAX);
         loop {
-            let reply: Vec<Vec<u8>> = call.invoke_async(&mut self.connection()).await?;
+            let reply: Vec<Vec<u8>> = call.invoke_async(&mut self.link(keys)).await?;
             let Ok([pair, body, lapses]) = <[Vec<u8>; 3]>::try_from(reply) else { return Ok(None) };
             let text = |bytes| std::str::from_utf8(bytes).ok();
             let pair_id = text(&pair).and_then(|pair| pair.parse().ok());
@@ -48,13 +48,13 @@ impl Queue {
 
     /// Reads the head of the list and then its body; a consumer that is faster leaves nothing to read.
     pub(crate) async fn first_body(&self) -> Result<Option<Vec<u8>>, QueueError> {
-        let mut connection = self.connection();
         for keys in self.shards() {
+            let mut link = self.link(keys);
             let head: Option<String> =
-                redis::cmd("LINDEX").arg(keys.ready()).arg(0).query_async(&mut connection).await?;
+                redis::cmd("LINDEX").arg(keys.ready()).arg(0).query_async(&mut link).await?;
             if let Some(pair) = head {
                 let read = redis::cmd("HGET").arg(keys.ready_bodies()).arg(pair).to_owned();
-                return Ok(read.query_async(&mut connection).await?);
+                return Ok(read.query_async(&mut link).await?);
             }
         }
         Ok(None)
@@ -67,13 +67,14 @@ impl Queue {
         call.key(keys.taken()).key(keys.ready_bodies()).key(keys.counters()).key(keys.record(pair));
         call.key(keys.events()).key(keys.ended(Ended::Finished));
         call.arg(pair.to_string()).arg(EVENTS_MAX);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 
     /// Says whether the pair was taken under that lease.
     pub(crate) async fn return_taken(&self, pair: PairId, lapses_ms: u64) -> Result<bool, QueueError> {
-        let mut call = self.scripts().put_back.key(self.keys(pair).ready());
-        call.key(self.keys(pair).taken()).arg(pair.to_string()).arg(lapses_ms);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        let keys = self.keys(pair);
+        let mut call = self.scripts().put_back.key(keys.ready());
+        call.key(keys.taken()).arg(pair.to_string()).arg(lapses_ms);
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 }

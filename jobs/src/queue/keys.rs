@@ -6,6 +6,8 @@
 use super::{Priority, Target};
 use crate::{job::Step, pair::PairId, ports::RecentList};
 
+/// The version of this layout. A release that names or fills keys in another way counts on.
+pub(super) const LAYOUT: u32 = 1;
 /// The consumer group of every step's stream.
 pub(super) const GROUP: &str = "workers";
 /// The only field of a stream entry: the job as JSON.
@@ -30,12 +32,28 @@ pub(super) enum Ended {
 /// The keys of one shard.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
+    shard: u32,
     tag: String,
 }
 
 impl Keys {
     pub(super) fn new(prefix: &str, shard: u32) -> Self {
-        Self { tag: format!("{{{prefix}:{shard}}}") }
+        Self { shard, tag: format!("{prefix}:{shard}") }
+    }
+
+    /// The number of the shard.
+    pub(super) fn shard(&self) -> u32 {
+        self.shard
+    }
+
+    /// The hash tag that all keys of the shard have.
+    pub(super) fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// Hash that says how the keys are laid out; of the first shard, for all.
+    pub(super) fn layout(&self) -> String {
+        self.key("layout")
     }
 
     /// Stream of a lane: a step's jobs of one priority.
@@ -144,7 +162,7 @@ impl Keys {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.tag)
+        format!("{{{}}}:{name}", self.tag)
     }
 }
 

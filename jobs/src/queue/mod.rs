@@ -16,11 +16,13 @@ mod handover;
 mod keys;
 mod lane;
 mod limits;
+mod link;
 mod pairs;
+mod place;
 mod record;
+mod replicas;
 mod retention;
 mod scripts;
-mod shared;
 mod stats;
 mod tend;
 
@@ -29,13 +31,11 @@ use std::{
     time::Duration,
 };
 
-use redis::Client;
 use secrecy::SecretString;
 
 pub use self::{
     admission::{Admission, Bound},
     claim::{Cursor, Lapses, Leases, Reader},
-    connection::is_redis_url,
     dead::{DeadFilter, DeadLetter, DeadPage, DeadPages, Death, Edited, Fate, LetterEdit, Replayed},
     doctor::invariants::{self, Violation},
     entry::{Arrival, Undecodable},
@@ -45,11 +45,12 @@ pub use self::{
     keys::{DONE_PREFIX, STATE_FIELD, STATE_OPEN},
     lane::{Lane, Priority},
     pairs::{Cancelled, OpenPair, RunningJob},
+    place::is_redis_url,
     retention::{Forgotten, Keep, Retention},
     stats::{Stats, StepStats},
     tend::Promoted,
 };
-use self::{keys::Keys, scripts::Scripts, shared::SharedConnection};
+use self::{keys::Keys, link::Link, place::Place, scripts::Scripts};
 use crate::{
     job::{JobId, Step},
     pair::PairId,
@@ -59,7 +60,7 @@ use crate::{
 /// Where Redis is and how the queue behaves.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
-    /// `redis://` or `rediss://` URL, password included.
+    /// `redis://`, `redis-sentinel://` or `redis-cluster://` URL, password included; `rediss` means TLS.
     pub url: SecretString,
     /// First part of every key's hash tag; `mondo` unless several deployments share one Redis.
     pub prefix: String,
@@ -71,6 +72,8 @@ pub struct QueueConfig {
     pub retention: Retention,
     /// How much admission lets in.
     pub bounds: Bounds,
+    /// How many replicas must have what commits and starts store before they return; 0 for none.
+    pub replicas_min: u32,
     /// How long the first connection is tried for.
     pub connect_time_max: Duration,
 }
@@ -83,8 +86,11 @@ pub struct Queue {
 
 struct Inner {
     config: QueueConfig,
-    client: Client,
-    connection: SharedConnection,
+    place: Arc<Place>,
+    /// One for each shard of a cluster, else one for all.
+    links: Vec<Link>,
+    /// The same for what waits for replicas, which holds up all that shares its connection.
+    waiting: Vec<Link>,
     shards: Vec<Keys>,
     scripts: Scripts,
     /// Takes so far.
@@ -97,13 +103,16 @@ impl Queue {
         self.inner.config.lease
     }
 
-    fn client(&self) -> &Client {
-        &self.inner.client
+    /// The shared connection to the server that holds these keys.
+    fn link(&self, keys: &Keys) -> Link {
+        let links = &self.inner.links;
+        links[keys.shard() as usize % links.len()].clone()
     }
 
-    /// The shared connection: it pipelines all callers and finds its way back after Redis was away.
-    fn connection(&self) -> SharedConnection {
-        self.inner.connection.clone()
+    /// As [`Queue::link`], for what waits for replicas.
+    fn waiting_link(&self, keys: &Keys) -> Link {
+        let links = &self.inner.waiting;
+        links[keys.shard() as usize % links.len()].clone()
     }
 
     /// The keys of all shards.

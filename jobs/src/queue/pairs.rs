@@ -63,8 +63,8 @@ impl Queue {
     /// When Redis is away.
     pub async fn cancel(&self, pair: PairId, reason: &str) -> Result<Cancelled, QueueError> {
         let keys = self.keys(pair);
-        let delayed = self.members_like(&keys.delayed(), &format!("*:{pair}/*")).await?;
-        let dead = self.members_like(&keys.dead(), &format!("{pair}/*")).await?;
+        let delayed = self.members_like(keys, &keys.delayed(), &format!("*:{pair}/*")).await?;
+        let dead = self.members_like(keys, &keys.dead(), &format!("{pair}/*")).await?;
         let mut call = self.scripts().cancel.key(keys.open());
         call.key(keys.ready()).key(keys.ready_bodies()).key(keys.taken()).key(keys.counters());
         call.key(keys.events()).key(keys.ended(Ended::Rejected)).key(keys.journals());
@@ -75,7 +75,7 @@ impl Queue {
         }
         call.arg(pair.to_string()).arg(format!("cancelled: {reason}")).arg(EVENTS_MAX);
         call.arg(delayed.len()).arg(delayed).arg(dead);
-        Ok(match call.invoke_async::<i64>(&mut self.connection()).await? {
+        Ok(match call.invoke_async::<i64>(&mut self.link(keys)).await? {
             1 => Cancelled::UnderWay,
             2 => Cancelled::Ready,
             -1 => Cancelled::BeingTaken,
@@ -84,7 +84,7 @@ impl Queue {
     }
 
     /// The members of a sorted set that fit a pattern, at most 500, looked for in bounded pieces.
-    async fn members_like(&self, key: &str, pattern: &str) -> Result<Vec<String>, QueueError> {
+    async fn members_like(&self, keys: &Keys, key: &str, pattern: &str) -> Result<Vec<String>, QueueError> {
         let (mut found, mut cursor) = (Vec::new(), 0_u64);
         loop {
             let (next, flat): (u64, Vec<(String, f64)>) = redis::cmd("ZSCAN")
@@ -94,7 +94,7 @@ impl Queue {
                 .arg(pattern)
                 .arg("COUNT")
                 .arg(BATCH_MAX)
-                .query_async(&mut self.connection())
+                .query_async(&mut self.link(keys))
                 .await?;
             found.extend(flat.into_iter().map(|(member, _)| member));
             cursor = next;
@@ -121,7 +121,7 @@ impl Queue {
                 .arg(0)
                 .arg(left)
                 .arg("WITHSCORES")
-                .query_async(&mut self.connection())
+                .query_async(&mut self.link(keys))
                 .await?;
             for (id, since_ms) in found.into_iter().take(left) {
                 // An id that is no pair is for the doctor to show.
@@ -134,13 +134,13 @@ impl Queue {
 
     /// What the pair's finished jobs did; pages and pictures are not read.
     async fn done(&self, keys: &Keys, pair: PairId) -> Result<Vec<Vec<u8>>, QueueError> {
-        let mut names: Vec<String> = self.connection().hkeys(keys.record(pair)).await?;
+        let mut names: Vec<String> = self.link(keys).hkeys(keys.record(pair)).await?;
         names.retain(|name| name.starts_with(DONE_PREFIX));
         if names.is_empty() {
             return Ok(Vec::new());
         }
         let found: Vec<Option<Vec<u8>>> =
-            redis::cmd("HMGET").arg(keys.record(pair)).arg(names).query_async(&mut self.connection()).await?;
+            redis::cmd("HMGET").arg(keys.record(pair)).arg(names).query_async(&mut self.link(keys)).await?;
         Ok(found.into_iter().flatten().collect())
     }
 
@@ -178,7 +178,7 @@ impl Queue {
             .arg("-")
             .arg("+")
             .arg(limit)
-            .query_async(&mut self.connection())
+            .query_async(&mut self.link(keys))
             .await;
         let pending = match pending {
             Err(error) if is_group_missing(&error) => return Ok(()),
@@ -189,7 +189,7 @@ impl Queue {
             pipe.cmd("XRANGE").arg(&stream).arg(entry).arg(entry);
         }
         let found: Vec<Value> =
-            if pending.is_empty() { Vec::new() } else { pipe.query_async(&mut self.connection()).await? };
+            if pending.is_empty() { Vec::new() } else { pipe.query_async(&mut self.link(keys)).await? };
         for ((entry, worker, silent_ms, _), value) in pending.into_iter().zip(found) {
             let fields: Vec<(String, Fields)> = from_redis_value(value).map_err(RedisError::from)?;
             let read = fields.first().and_then(|(_, fields)| Entry::from_fields(fields).ok());

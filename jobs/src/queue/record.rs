@@ -17,7 +17,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
-        Ok(self.connection().hgetall(self.keys(pair).record(pair)).await?)
+        let keys = self.keys(pair);
+        Ok(self.link(keys).hgetall(keys.record(pair)).await?)
     }
 
     /// A reply that the pair has already paid for.
@@ -25,7 +26,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn journal_get(&self, pair: PairId, key: &str) -> Result<Option<Vec<u8>>, QueueError> {
-        Ok(self.connection().hget(self.keys(pair).journal(pair), key).await?)
+        let keys = self.keys(pair);
+        Ok(self.link(keys).hget(keys.journal(pair), key).await?)
     }
 
     /// Stores a paid reply before it is used. The first reply under a key stays, until the journal of an ended
@@ -39,7 +41,7 @@ impl Queue {
         let keys = self.keys(pair);
         let mut call = self.scripts().journal.key(keys.record(pair));
         call.key(keys.journal(pair)).arg(key).arg(reply);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? >= 0)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? >= 0)
     }
 }
 
@@ -61,11 +63,11 @@ impl From<QueueError> for MemoryError {
 #[async_trait]
 impl Memory for Queue {
     async fn recent(&self, list: RecentList) -> Result<Vec<String>, MemoryError> {
-        let mut pipe = redis::pipe();
+        let mut texts = Vec::new();
         for keys in self.shards() {
-            pipe.lrange(keys.recent(list), 0, -1);
+            let found: Result<Vec<String>, _> = self.link(keys).lrange(keys.recent(list), 0, -1).await;
+            texts.extend(found.map_err(QueueError::from)?);
         }
-        let lists: Result<Vec<Vec<String>>, _> = pipe.query_async(&mut self.connection()).await;
-        Ok(lists.map_err(QueueError::from)?.into_iter().flatten().collect())
+        Ok(texts)
     }
 }

@@ -149,7 +149,7 @@ impl Queue {
         let mut pipe = redis::pipe();
         pipe.cmd("XTRIM").arg(keys.events()).arg("MINID").arg(oldest_ms);
         pipe.cmd("XTRIM").arg(keys.events()).arg("MAXLEN").arg("~").arg(count);
-        let (old, many): (u64, u64) = pipe.query_async(&mut self.connection()).await?;
+        let (old, many): (u64, u64) = pipe.query_async(&mut self.link(keys)).await?;
         Ok(old + many)
     }
 
@@ -166,7 +166,7 @@ impl Queue {
             for pair in &pairs {
                 call.key(keys.record(*pair)).key(keys.journal(*pair)).arg(pair.to_string());
             }
-            forgotten += call.invoke_async::<u64>(&mut self.connection()).await?;
+            forgotten += call.invoke_async::<u64>(&mut self.link(keys)).await?;
         }
         Ok(forgotten)
     }
@@ -178,7 +178,7 @@ impl Queue {
         pipe.zrange_withscores(&class.ledger, 0, PIECE_MAX - 1);
         pipe.hget(keys.counters(), class.counter);
         let (oldest, total): (Vec<(String, u64)>, Option<i64>) =
-            pipe.query_async(&mut self.connection()).await?;
+            pipe.query_async(&mut self.link(keys)).await?;
         // Somebody else's entry stays where it is: it is no pair of ours.
         let pairs: Vec<(PairId, u64)> =
             oldest.into_iter().filter_map(|(pair, ended_ms)| Some((pair.parse().ok()?, ended_ms))).collect();
@@ -207,7 +207,7 @@ impl Queue {
         for (pair, _) in pairs {
             pipe.hget(keys.record(*pair), field);
         }
-        Ok(pipe.query_async(&mut self.connection()).await?)
+        Ok(pipe.query_async(&mut self.link(keys)).await?)
     }
 
     /// Gives up the oldest dead letters.
@@ -219,7 +219,7 @@ impl Queue {
             pipe.zrange_withscores(keys.dead(), 0, PIECE_MAX - 1);
             pipe.cmd("MEMORY").arg("USAGE").arg(keys.dead_letters());
             let (oldest, bytes): (Vec<(String, u64)>, Option<u64>) =
-                pipe.query_async(&mut self.connection()).await?;
+                pipe.query_async(&mut self.link(keys)).await?;
             let too_much = bytes.unwrap_or(0) > self.share_of(keep.bytes);
             let old = oldest.into_iter().take_while(|(_, died_ms)| too_much || *died_ms < oldest_ms);
             let before = forgotten;

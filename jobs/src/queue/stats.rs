@@ -9,6 +9,7 @@ use super::{
     Pause, Queue, QueueError,
     connection::is_group_missing,
     keys::{GROUP, Keys, lanes},
+    limits::BATCH_MAX,
 };
 use crate::job::Step;
 
@@ -28,8 +29,8 @@ pub struct Stats {
     /// What is held up on purpose.
     pub pauses: Vec<Pause>,
     /// Counters since the queue was made, by name: `started`, `committed`, `ready`, `rejected`, `delivered`,
-    /// `retried`, `waited`, `buried`, `set_aside`, `released`, `reclaimed`, `replayed`, `discarded`, and
-    /// those that commits raise, as `llm_calls` and `cost_micro_usd`. `held_bytes` goes up and down: about what
+    /// `retried`, `waited`, `buried`, `set_aside`, `released`, `reclaimed`, `replayed`, `discarded`,
+    /// `unreplicated`, and those that commits raise, as `llm_calls` and `cost_micro_usd`. `held_bytes` goes up and down: about what
     /// the records and bodies of open and ready pairs take up.
     pub counters: HashMap<String, i64>,
 }
@@ -45,6 +46,9 @@ pub struct StepStats {
     pub running: u64,
     /// Waiting for their time (retries, rate limits).
     pub delayed: u64,
+    /// How many slots would leave nothing waiting: what waits, runs, or is delayed and due already. Of the latter at
+    /// most 500 of each shard are looked at. Never Redis's own `lag`, which a deleted entry turns into nothing.
+    pub wanted: u64,
 }
 
 impl Queue {
@@ -54,7 +58,13 @@ impl Queue {
     /// When Redis is away, or a key is of another type than ours.
     pub async fn stats(&self) -> Result<Stats, QueueError> {
         let mut stats = Stats::default();
-        stats.steps.extend(Step::ALL.map(|step| StepStats { step, waiting: 0, running: 0, delayed: 0 }));
+        stats.steps.extend(Step::ALL.map(|step| StepStats {
+            step,
+            waiting: 0,
+            running: 0,
+            delayed: 0,
+            wanted: 0,
+        }));
         for keys in self.shards() {
             self.add_stats(keys, &mut stats).await?;
         }
@@ -73,7 +83,7 @@ impl Queue {
         for stream in keys.streams() {
             pipe.xlen(&stream).cmd("XPENDING").arg(&stream).arg(GROUP);
         }
-        let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.connection()).await?;
+        let replies: Vec<Result<Value, RedisError>> = pipe.query_async(&mut self.link(keys)).await?;
 
         let replies = replies.into_iter().map(|reply| match reply {
             // A group that a FLUSHALL took has nothing pending.
@@ -101,6 +111,12 @@ impl Queue {
             let step = &mut stats.steps[step as usize];
             step.running += running;
             step.waiting += length.saturating_sub(running);
+            step.wanted += length.max(running);
+        }
+        let mut call = self.scripts().due.key(keys.delayed());
+        let due: Vec<u64> = call.arg(BATCH_MAX).invoke_async(&mut self.link(keys)).await?;
+        for (step, due) in stats.steps.iter_mut().zip(due) {
+            step.wanted += due;
         }
         Ok(())
     }

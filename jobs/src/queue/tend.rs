@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Queue, QueueError,
-    claim::millis,
-    keys::{GROUP, Keys},
-    limits::BATCH_MAX,
-};
+use super::{Queue, QueueError, claim::millis, keys::GROUP, limits::BATCH_MAX};
 use crate::job::Step;
 
 /// A consumer that was silent for so long is gone. One that was only paused makes itself known again.
@@ -35,8 +30,7 @@ impl Queue {
             for step in Step::ALL {
                 call.key(keys.delayed_entries(step));
             }
-            let (moved, next_ms): (u64, i64) =
-                call.arg(BATCH_MAX).invoke_async(&mut self.connection()).await?;
+            let (moved, next_ms): (u64, i64) = call.arg(BATCH_MAX).invoke_async(&mut self.link(keys)).await?;
             let next_in = u64::try_from(next_ms).ok().map(Duration::from_millis);
             promoted.moved += moved;
             promoted.next_in = promoted.next_in.into_iter().chain(next_in).min();
@@ -58,10 +52,12 @@ impl Queue {
     /// When Redis is away or a group is gone.
     pub async fn sweep_silent(&self, silent: Duration) -> Result<u64, QueueError> {
         let mut swept = 0;
-        for stream in self.shards().iter().flat_map(Keys::streams) {
-            let mut call = self.scripts().sweep.key(stream);
-            call.arg(GROUP).arg(millis(silent)).arg(BATCH_MAX);
-            swept += call.invoke_async::<u64>(&mut self.connection()).await?;
+        for keys in self.shards() {
+            for stream in keys.streams() {
+                let mut call = self.scripts().sweep.key(stream);
+                call.arg(GROUP).arg(millis(silent)).arg(BATCH_MAX);
+                swept += call.invoke_async::<u64>(&mut self.link(keys)).await?;
+            }
         }
         Ok(swept)
     }

@@ -87,6 +87,7 @@ impl Bench {
             shards: 1,
             retention: Retention::default(),
             bounds: Bounds::default(),
+            replicas_min: 0,
             connect_time_max: Duration::from_secs(30),
         })
         .await?;

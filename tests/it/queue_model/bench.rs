@@ -37,7 +37,7 @@ pub(super) struct Bench {
 impl Bench {
     /// An empty queue.
     pub(super) async fn new(queue: &Queue, connection: &MultiplexedConnection) -> Self {
-        let leases = Leases::connect(queue, Duration::from_secs(10)).await.unwrap();
+        let leases = Leases::new(queue, Duration::from_secs(10));
         let (queue, connection) = (queue.clone(), connection.clone());
         let mut bench = Self { queue, connection, leases, readers: BTreeMap::new(), deliveries: Vec::new() };
         bench.flush_all().await;

@@ -218,7 +218,7 @@ async fn pump(
         let mut piece = CHUNK_BYTES;
         match mode {
             Mode::Delay(least, most) => {
-                sleep(least + most.saturating_sub(least).mul_f64(shared.chance())).await
+                sleep(least + most.saturating_sub(least).mul_f64(shared.chance())).await;
             }
             Mode::Trickle(_) => piece = DROP_BYTES,
             Mode::LoseReplies(share) if is_reply && shared.chance() < share => {

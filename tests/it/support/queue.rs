@@ -107,7 +107,7 @@ pub(crate) async fn connect(url: SecretString, lease: Duration) -> Queue {
 }
 
 pub(crate) async fn connect_sharded(url: SecretString, lease: Duration, shards: u32) -> Queue {
-    connect_bounded(url, lease, shards, Bounds::default()).await
+    Queue::connect(config(url, lease, shards)).await.unwrap()
 }
 
 pub(crate) async fn connect_bounded(
@@ -116,16 +116,25 @@ pub(crate) async fn connect_bounded(
     shards: u32,
     bounds: Bounds,
 ) -> Queue {
-    let (prefix, connect_time_max) = ("test".to_owned(), Duration::from_secs(30));
-    let retention = Retention::default();
-    let config = QueueConfig { url, prefix, lease, shards, retention, bounds, connect_time_max };
-    Queue::connect(config).await.unwrap()
+    Queue::connect(QueueConfig { bounds, ..config(url, lease, shards) }).await.unwrap()
+}
+
+pub(crate) fn config(url: SecretString, lease: Duration, shards: u32) -> QueueConfig {
+    QueueConfig {
+        url,
+        prefix: "test".to_owned(),
+        lease,
+        shards,
+        retention: Retention::default(),
+        bounds: Bounds::default(),
+        replicas_min: 0,
+        connect_time_max: Duration::from_secs(30),
+    }
 }
 
 /// Renews leases; gives the jobs whose lease is lost.
 pub(crate) async fn renew(queue: &Queue, consumer: &str, held: &[&Delivery]) -> Vec<JobId> {
-    let mut leases = Leases::connect(queue, Duration::from_secs(10)).await.unwrap();
-    leases.renew(consumer, held).await.unwrap()
+    Leases::new(queue, Duration::from_secs(10)).renew(consumer, held).await.unwrap()
 }
 
 pub(crate) fn new_pair() -> NewPair {

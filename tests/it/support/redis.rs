@@ -2,25 +2,41 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use mondo::private_redis::PrivateRedis;
+use mondo::private_redis::{PrivateRedis, PrivateRedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
+use super::cluster::TestCluster;
+
 /// A private server with its own directory; both end with the value.
 pub(crate) struct TestRedis {
-    pub(crate) server: PrivateRedis,
+    pub(crate) server: TestServer,
     dir: TempDir,
+}
+
+/// One server, or with `MONDO_TEST_REDIS=cluster` a cluster of three masters.
+pub(crate) enum TestServer {
+    Private(PrivateRedis),
+    Cluster(TestCluster),
 }
 
 impl TestRedis {
     pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let server = PrivateRedis::start(dir.path()).await.expect("a private redis-server");
+        let server = if std::env::var_os("MONDO_TEST_REDIS").is_some_and(|kind| kind == "cluster") {
+            TestServer::Cluster(TestCluster::start().await)
+        } else {
+            let server = PrivateRedis::start(dir.path()).await.expect("a private redis-server");
+            TestServer::Private(server)
+        };
         Self { server, dir }
     }
 
     pub(crate) fn url(&self) -> SecretString {
-        self.server.url()
+        match &self.server {
+            TestServer::Private(server) => server.url(),
+            TestServer::Cluster(cluster) => cluster.url(),
+        }
     }
 
     /// Where it listens.
@@ -41,9 +57,43 @@ impl TestRedis {
         self.dir.path()
     }
 
-    /// A plain connection, to look at keys and to break things.
+    /// A plain connection to the server that holds the first shard, to look at keys and to break things.
     pub(crate) async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(self.url().expose_secret()).expect("a valid URL");
-        client.get_multiplexed_async_connection().await.expect("a connection")
+        match &self.server {
+            TestServer::Private(server) => {
+                let client = redis::Client::open(server.url().expose_secret()).expect("a valid URL");
+                client.get_multiplexed_async_connection().await.expect("a connection")
+            }
+            TestServer::Cluster(cluster) => cluster.connection().await,
+        }
+    }
+}
+
+impl TestServer {
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        match self {
+            Self::Private(server) => server.kill(),
+            Self::Cluster(cluster) => cluster.kill(),
+        }
+    }
+
+    /// The process id, of a cluster that of its first node.
+    pub(crate) fn pid(&self) -> u32 {
+        match self {
+            Self::Private(server) => server.pid(),
+            Self::Cluster(cluster) => cluster.nodes[0].pid(),
+        }
+    }
+
+    /// Starts it again, with what it had on its disk.
+    pub(crate) async fn revive(&mut self) -> Result<(), PrivateRedisError> {
+        match self {
+            Self::Private(server) => server.revive().await,
+            Self::Cluster(cluster) => {
+                cluster.revive().await;
+                Ok(())
+            }
+        }
     }
 }

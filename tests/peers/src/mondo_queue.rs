@@ -43,6 +43,7 @@ impl Mondo {
                 shards: 1,
                 retention: Retention::default(),
                 bounds: Bounds::default(),
+                replicas_min: 0,
                 connect_time_max: Duration::from_secs(10),
             })
         };

@@ -5,11 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use mondo_jobs::queue::{Arrival, Cursor, Queue, QueueError, Reader};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,8 +25,8 @@ const BLOCK: Duration = Duration::from_secs(5);
 const READ_MAX: usize = 100;
 /// Pause after a failed call, doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// How long an unblocked read may take to end.
-const UNBLOCK_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a look may still take after the stop, lest what it has claimed wait for its lease to lapse.
+const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Fetcher {
     pub(super) queue: Queue,
@@ -46,39 +44,44 @@ pub(super) struct Counter {
     pub(super) stop: CancellationToken,
 }
 
-/// A connection, and where the look through our own pending entries goes on; nowhere once all were looked at.
+/// One shard of the step. It is either looked at in its turn, or waited for by one of the bells.
+struct Shard {
+    number: u32,
+    source: Option<Source>,
+    /// Whether a bell is waited for.
+    quiet: bool,
+    pause: Duration,
+}
+
+/// A reader, and where the look through our own pending entries goes on; nowhere once all were looked at.
 struct Source {
     reader: Reader,
     own: Option<Cursor>,
 }
 
+/// Resolves with the place of a shard when it may be worth a look, or is still there.
+type Bell = BoxFuture<'static, (usize, Result<bool, QueueError>)>;
+
 impl Fetcher {
     /// Runs until it is stopped; then hands back what was not started.
     pub(super) async fn run(self) {
-        let stop = &self.counter.stop;
-        let mut source = None;
-        let (mut pause, pause_max) = PAUSES;
+        let shard = |number| Shard { number, source: None, quiet: false, pause: PAUSES.0 };
+        let mut shards: Vec<Shard> = (0..self.queue.shard_count()).map(shard).collect();
+        let (mut bells, mut turn) = (FuturesUnordered::<Bell>::new(), 0);
         while let Some(slots) = self.slots().await {
-            let begun = Instant::now();
-            match self.fetch(&mut source, slots).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.outage.back(begun);
-                    self.desk.beat.polled();
-                    pause = PAUSES.0;
+            while let Some(Some(rung)) = bells.next().now_or_never() {
+                self.heard(&mut shards, &mut bells, rung);
+            }
+            // Each shard in its turn, so that none is last while slots are scarce.
+            let place = (0..shards.len()).map(|by| (turn + by) % shards.len()).find(|at| !shards[*at].quiet);
+            match place {
+                Some(place) => {
+                    turn = place + 1;
+                    self.look(place, &mut shards[place], &mut bells, slots).await;
                 }
-                Err(error) => {
-                    // A new connection also remakes the group, and finds what a lost reply delivered.
-                    source = None;
-                    if error.is_group_missing() {
-                        tracing::warn!(step = %self.desk.step, %error, "redis was emptied; the step's group is made again");
-                        metrics::counter!("mondo_groups_remade_total").increment(1);
-                    } else {
-                        self.outage.away(&error);
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => break,
-                        () = sleep(pause) => pause = (pause * 2).min(pause_max),
+                None => {
+                    if let Some(rung) = self.wait(&mut bells).await {
+                        self.heard(&mut shards, &mut bells, rung);
                     }
                 }
             }
@@ -87,6 +90,92 @@ impl Fetcher {
         for claim in self.desk.claims() {
             self.counter.hand_back(claim);
         }
+    }
+
+    /// Waits for a bell. A stop, a pause, or a gate that closes, ends the wait.
+    async fn wait(&self, bells: &mut FuturesUnordered<Bell>) -> Option<(usize, Result<bool, QueueError>)> {
+        tokio::select! {
+            biased;
+            () = self.counter.stop.cancelled() => None,
+            () = self.gate.until_closed() => None,
+            () = self.flow.until_paused(self.desk.step) => None,
+            rung = bells.next() => rung,
+        }
+    }
+
+    fn heard(
+        &self,
+        shards: &mut [Shard],
+        bells: &mut FuturesUnordered<Bell>,
+        (place, rung): (usize, Result<bool, QueueError>),
+    ) {
+        let shard = &mut shards[place];
+        match (rung, &shard.source) {
+            (Ok(false), Some(source)) => {
+                // It began long ago, so it says nothing about an outage since.
+                self.desk.beat.polled();
+                bells.push(bell(place, &source.reader));
+            }
+            (Ok(_), _) => shard.quiet = false,
+            (Err(error), _) => self.failed(place, shard, bells, &error),
+        }
+    }
+
+    /// One look at a shard, for at most as many entries as there are slots.
+    async fn look(
+        &self,
+        place: usize,
+        shard: &mut Shard,
+        bells: &mut FuturesUnordered<Bell>,
+        slots: OwnedSemaphorePermit,
+    ) {
+        if self.gate.is_closed() {
+            return;
+        }
+        let begun = Instant::now();
+        let looks_for_new = shard.source.as_ref().is_some_and(|source| source.own.is_none());
+        match self.counter.until_stopped(self.fetch(shard, slots.num_permits())).await {
+            None => {}
+            Some(Ok(arrivals)) => {
+                self.outage.back(begun);
+                self.desk.beat.polled();
+                shard.pause = PAUSES.0;
+                if let Some(source) = &shard.source
+                    && arrivals.is_empty()
+                    && looks_for_new
+                {
+                    shard.quiet = true;
+                    bells.push(bell(place, &source.reader));
+                }
+                self.deliver(arrivals, slots).await;
+            }
+            Some(Err(error)) => self.failed(place, shard, bells, &error),
+        }
+    }
+
+    /// Lets the shard be for a while; the others go on.
+    fn failed(
+        &self,
+        place: usize,
+        shard: &mut Shard,
+        bells: &mut FuturesUnordered<Bell>,
+        error: &QueueError,
+    ) {
+        // A new connection also remakes the group, and finds what a lost reply delivered.
+        shard.source = None;
+        if error.is_group_missing() {
+            tracing::warn!(step = %self.desk.step, %error, "redis was emptied; the step's group is made again");
+            metrics::counter!("mondo_groups_remade_total").increment(1);
+        } else {
+            self.outage.away(error);
+        }
+        let pause = shard.pause;
+        shard.pause = (pause * 2).min(PAUSES.1);
+        shard.quiet = true;
+        bells.push(Box::pin(async move {
+            sleep(pause).await;
+            (place, Ok(true))
+        }));
     }
 
     /// Free slots, at least one, once the flow and the gate let the step claim; `None` when it is time to stop.
@@ -98,15 +187,14 @@ impl Fetcher {
         let credit = &self.desk.credit;
         // Not a match on the attempt itself: that would hold a slot while it waits for one.
         let at_once = if self.gate.is_closed() { None } else { Arc::clone(credit).try_acquire_owned().ok() };
-        let mut slots = match at_once {
-            Some(slot) => slot,
-            None => {
-                let free = async {
-                    self.gate.until_open().await;
-                    Arc::clone(credit).acquire_owned().await.ok()
-                };
-                self.idle_until(free).await?
-            }
+        let mut slots = if let Some(slot) = at_once {
+            slot
+        } else {
+            let free = async {
+                self.gate.until_open().await;
+                Arc::clone(credit).acquire_owned().await.ok()
+            };
+            self.idle_until(free).await?
         };
         if self.flow.is_slow(self.desk.step) {
             return Some(slots);
@@ -134,64 +222,21 @@ impl Fetcher {
         }
     }
 
-    /// One look at the queue, for about as many entries as there are slots; `false` when it did not come to it.
-    async fn fetch(
-        &self,
-        source: &mut Option<Source>,
-        slots: OwnedSemaphorePermit,
-    ) -> Result<bool, QueueError> {
-        if self.gate.is_closed() {
-            return Ok(false);
-        }
-        let source = match source {
+    async fn fetch(&self, shard: &mut Shard, count: usize) -> Result<Vec<Arrival>, QueueError> {
+        let source = match &mut shard.source {
             Some(source) => source,
-            None => match self.counter.stop.run_until_cancelled(self.connect()).await {
-                Some(connected) => source.insert(connected?),
-                None => return Ok(false),
-            },
+            None => shard.source.insert(self.connect(shard.number).await?),
         };
-        let count = slots.num_permits();
-        let arrivals = match &source.own {
-            Some(from) => {
-                let look = source.reader.own(from, count);
-                let Some(found) = self.counter.stop.run_until_cancelled(look).await else { return Ok(false) };
-                let (next, found) = found?;
-                source.own = next;
-                found
-            }
-            None => self.read(&mut source.reader, count).await?,
-        };
-        self.deliver(arrivals, slots).await;
-        Ok(true)
+        let Some(from) = &source.own else { return source.reader.claim(count).await };
+        let (next, found) = source.reader.own(from, count).await?;
+        source.own = next;
+        Ok(found)
     }
 
-    async fn connect(&self) -> Result<Source, QueueError> {
-        let reader = Reader::connect(&self.queue, 0, self.desk.step, &self.desk.consumer, BLOCK).await?;
+    async fn connect(&self, shard: u32) -> Result<Source, QueueError> {
+        let (step, consumer) = (self.desk.step, &self.desk.consumer);
+        let reader = Reader::connect(&self.queue, shard, step, consumer, BLOCK).await?;
         Ok(Source { reader, own: Some(Cursor::default()) })
-    }
-
-    /// Waits for new entries. A stop, a pause, or a gate that closes, ends the wait through Redis, so that nothing is
-    /// claimed by a read that nobody listens to any more.
-    async fn read(&self, reader: &mut Reader, count: usize) -> Result<Vec<Arrival>, QueueError> {
-        let id = reader.id();
-        let told = async {
-            tokio::select! {
-                () = self.counter.stop.cancelled() => {}
-                () = self.gate.until_closed() => {}
-                () = self.flow.until_paused(self.desk.step) => {}
-            }
-        };
-        let mut read = std::pin::pin!(reader.read(count, BLOCK));
-        tokio::select! {
-            biased;
-            found = &mut read => return found,
-            () = told => {}
-        }
-        let unblocked = async {
-            self.queue.unblock(id).await?;
-            read.await
-        };
-        timeout(UNBLOCK_TIME_MAX, unblocked).await.unwrap_or_else(|_| Ok(Vec::new()))
     }
 
     /// Hands arrivals out. Those over the free slots are held, their leases renewed, until slots are free.
@@ -237,7 +282,25 @@ impl Fetcher {
     }
 }
 
+fn bell(place: usize, reader: &Reader) -> Bell {
+    let rings = reader.rings(BLOCK);
+    Box::pin(async move { (place, rings.await) })
+}
+
 impl Counter {
+    /// What a look found, unless it takes long beyond the stop.
+    async fn until_stopped<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        let late = async {
+            self.stop.cancelled().await;
+            sleep(LOOK_TIME_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            found = look => Some(found),
+            () = late => None,
+        }
+    }
+
     /// Passes a claim to its worker, unless it has ended its worker too often.
     pub(super) fn hand_out(&self, claim: Claim, slot: OwnedSemaphorePermit) {
         claim.seat(slot);

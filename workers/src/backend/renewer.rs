@@ -46,15 +46,14 @@ impl Renewer {
 
     async fn run(&self) {
         let period = self.queue.lease() / RENEWALS_PER_LEASE;
-        let (mut leases, mut pause, mut retry) = (None, period, RETRY_PERIOD);
+        let mut leases = Leases::new(&self.queue, period);
+        let (mut pause, mut retry) = (period, RETRY_PERIOD);
         let work = async {
             loop {
                 sleep(pause).await;
-                match self.renew_all(&mut leases, period).await {
+                match self.renew_all(&mut leases).await {
                     Ok(()) => (pause, retry) = (period, RETRY_PERIOD),
                     Err(error) => {
-                        // The next connection may do better than one that is cut or silent.
-                        leases = None;
                         self.abandon_lapsed(&error);
                         (pause, retry) = (retry, (retry * 2).min(period));
                     }
@@ -64,19 +63,22 @@ impl Renewer {
         self.stop.run_until_cancelled(work).await;
     }
 
-    async fn renew_all(&self, leases: &mut Option<Leases>, response_max: Duration) -> Result<(), QueueError> {
+    async fn renew_all(&self, leases: &mut Leases) -> Result<(), QueueError> {
+        let mut result = Ok(());
         for desk in self.desks.iter() {
             let claims = desk.claims();
             if claims.is_empty() {
                 continue;
             }
-            let leases = match leases {
-                Some(leases) => leases,
-                None => leases.insert(Leases::connect(&self.queue, response_max).await?),
-            };
             let held: Vec<&Delivery> = claims.iter().map(Claim::delivery).collect();
             let at = Instant::now();
-            let lost = leases.renew(&desk.consumer, &held).await?;
+            let lost = match leases.renew(&desk.consumer, &held).await {
+                Ok(lost) => lost,
+                Err(error) => {
+                    result = result.and(Err(error));
+                    continue;
+                }
+            };
             for claim in &claims {
                 if !lost.contains(&claim.delivery().job) {
                     claim.renewed(at);
@@ -86,7 +88,7 @@ impl Renewer {
                 }
             }
         }
-        Ok(())
+        result
     }
 
     /// Cancels runs whose lease must be thought lost: it could not be renewed for its whole time, though Redis

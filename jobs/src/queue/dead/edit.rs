@@ -69,7 +69,7 @@ impl Queue {
             .arg(json)
             .arg(serde_json::to_string(&new).unwrap_or_default());
         call.arg(name).arg(old_value).arg(new_value).arg(audit).arg(EVENTS_MAX);
-        Ok(match call.invoke_async::<i64>(&mut self.connection()).await? {
+        Ok(match call.invoke_async::<i64>(&mut self.link(keys)).await? {
             0 => Edited::NotDead,
             -1 => Edited::Changed,
             at_ms => Edited::At(at_ms.unsigned_abs()),
@@ -81,8 +81,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn edits(&self, pair: PairId) -> Result<Vec<(u64, Vec<u8>)>, QueueError> {
-        let record = self.keys(pair).record(pair);
-        let names: Vec<String> = self.connection().hkeys(&record).await?;
+        let (record, mut link) = (self.keys(pair).record(pair), self.link(self.keys(pair)));
+        let names: Vec<String> = link.hkeys(&record).await?;
         let mut times: Vec<u64> =
             names.iter().filter_map(|name| name.strip_prefix(EDIT_PREFIX)?.parse().ok()).collect();
         if times.is_empty() {
@@ -90,7 +90,7 @@ impl Queue {
         }
         times.sort_unstable();
         let names: Vec<String> = times.iter().map(|at_ms| format!("{EDIT_PREFIX}{at_ms}")).collect();
-        let records: Vec<Option<Vec<u8>>> = self.connection().hmget(record, &names[..]).await?;
+        let records: Vec<Option<Vec<u8>>> = link.hmget(record, &names[..]).await?;
         Ok(times.into_iter().zip(records).filter_map(|(at_ms, record)| Some((at_ms, record?))).collect())
     }
 }

@@ -5,7 +5,7 @@ use redis::Value;
 use super::{DeadLetter, name_without_id};
 use crate::{
     pair::PairId,
-    queue::{DONE_PREFIX, Queue, QueueError, STATE_FIELD, lane::Lane, limits::check_count},
+    queue::{DONE_PREFIX, Queue, QueueError, STATE_FIELD, keys::Keys, lane::Lane, limits::check_count},
 };
 
 /// A job that was put back, and where to look for it.
@@ -49,13 +49,28 @@ impl Queue {
     /// When Redis is away, or there are more than 500.
     pub async fn fates(&self, jobs: &[Replayed]) -> Result<Vec<Fate>, QueueError> {
         check_count("jobs to look for", jobs.len())?;
-        if jobs.is_empty() {
-            return Ok(Vec::new());
+        let mut fates = vec![Fate::Gone; jobs.len()];
+        for keys in self.shards() {
+            let here = |place: &usize| jobs[*place].lane.shard == keys.shard();
+            let places: Vec<usize> = (0..jobs.len()).filter(here).collect();
+            if !places.is_empty() {
+                let found = self.fates_in(keys, places.iter().map(|place| &jobs[*place])).await?;
+                for (place, fate) in places.into_iter().zip(found) {
+                    fates[place] = fate;
+                }
+            }
         }
+        Ok(fates)
+    }
+
+    async fn fates_in<'a>(
+        &self,
+        keys: &Keys,
+        jobs: impl Iterator<Item = &'a Replayed> + Clone,
+    ) -> Result<Vec<Fate>, QueueError> {
         let mut pipe = redis::pipe();
         // Where a job was comes before where it may have gone, so that one in motion is still under way.
-        for Replayed { job, pair, lane, entry } in jobs {
-            let keys = self.shard(lane.shard);
+        for Replayed { job, pair, lane, entry } in jobs.clone() {
             match pair {
                 Some(pair) => {
                     let record = keys.record(*pair);
@@ -67,11 +82,10 @@ impl Queue {
             }
             pipe.hexists(keys.dead_letters(), job);
         }
-        let replies: Vec<Value> = pipe.query_async(&mut self.connection()).await?;
+        let replies: Vec<Value> = pipe.query_async(&mut self.link(keys)).await?;
         let mut replies = replies.into_iter();
         let mut next = || replies.next().unwrap_or(Value::Nil);
         Ok(jobs
-            .iter()
             .map(|job| match job.pair {
                 Some(_) => with_record(&next(), &next(), &next()),
                 None => without_record(&next(), &next()),

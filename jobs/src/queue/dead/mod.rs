@@ -203,7 +203,7 @@ impl Queue {
             for (name, value) in letter.entry_fields()? {
                 call.arg(name).arg(value);
             }
-            match call.invoke_async::<String>(&mut self.connection()).await?.as_str() {
+            match call.invoke_async::<String>(&mut self.link(keys)).await?.as_str() {
                 "" => return Ok(None),
                 // Somebody edited it between the two calls.
                 "changed" => {}
@@ -232,13 +232,13 @@ impl Queue {
         let reason = format!("its job {job} was given up: {}: {}", letter.class, letter.chain.join(": "));
         let pair = letter.pair.map(|pair| pair.to_string()).unwrap_or_default();
         call.arg(job).arg(pair).arg(reason).arg(EVENTS_MAX);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 
     /// A letter as it is stored, and its shard.
     async fn letter_json(&self, job: &str) -> Result<Option<(u32, String)>, QueueError> {
         for (shard, keys) in (0..).zip(self.shards()) {
-            let json: Option<String> = self.connection().hget(keys.dead_letters(), job).await?;
+            let json: Option<String> = self.link(keys).hget(keys.dead_letters(), job).await?;
             if let Some(json) = json {
                 return Ok(Some((shard, json)));
             }

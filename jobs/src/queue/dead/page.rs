@@ -149,13 +149,13 @@ impl DeadPages {
 
     async fn range(&self, from: &str, to: &str, count: usize) -> Result<Vec<Died>, QueueError> {
         let (dead, count) = (self.keys().dead(), isize::try_from(count).unwrap_or(-1));
-        Ok(self.queue.connection().zrangebyscore_limit_withscores(dead, from, to, 0, count).await?)
+        Ok(self.queue.link(self.keys()).zrangebyscore_limit_withscores(dead, from, to, 0, count).await?)
     }
 
     async fn times_of(&self, jobs: &[String]) -> Result<Vec<Died>, QueueError> {
         let mut call = redis::cmd("ZMSCORE");
         call.arg(self.keys().dead()).arg(jobs);
-        let times: Vec<Option<u64>> = call.query_async(&mut self.queue.connection()).await?;
+        let times: Vec<Option<u64>> = call.query_async(&mut self.queue.link(self.keys())).await?;
         Ok(jobs.iter().cloned().zip(times).filter_map(|(job, at_ms)| Some((job, at_ms?))).collect())
     }
 
@@ -164,7 +164,7 @@ impl DeadPages {
         for died in died.chunks(PAGE_MAX) {
             let jobs: Vec<&str> = died.iter().map(|(job, _)| job.as_str()).collect();
             let letters: Vec<Option<String>> =
-                self.queue.connection().hmget(self.keys().dead_letters(), &jobs[..]).await?;
+                self.queue.link(self.keys()).hmget(self.keys().dead_letters(), &jobs[..]).await?;
             for ((job, at_ms), json) in died.iter().zip(letters) {
                 // A letter may be put back between the two reads.
                 let Some(json) = json else { continue };
@@ -213,7 +213,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn now_ms(&self) -> Result<u64, QueueError> {
-        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.connection()).await?;
+        let (seconds, micros): (u64, u64) =
+            redis::cmd("TIME").query_async(&mut self.link(self.shard(0))).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 }

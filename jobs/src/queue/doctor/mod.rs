@@ -63,7 +63,7 @@ impl Queue {
                 let mut call = self.scripts().settle.key(keys.delayed());
                 call.key(keys.delayed_entries(*step)).key(keys.dead()).key(keys.dead_letters());
                 call.arg(member).arg(job).arg(u8::from(*in_stream));
-                Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+                Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
             }
             Some(Repair::Place { pair }) => {
                 let keys = self.keys(*pair);
@@ -71,7 +71,7 @@ impl Queue {
                 call.key(keys.ready()).key(keys.taken()).key(keys.ready_bodies()).key(keys.record(*pair));
                 call.key(keys.ended(Ended::Rejected)).key(keys.counters());
                 call.arg(pair.to_string()).arg("its body was lost");
-                Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+                Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
             }
         }
     }
@@ -91,6 +91,6 @@ impl Queue {
         let mut call = self.scripts().restore.key(keys.record(pair));
         call.key(keys.stream(step, priority)).key(keys.counters()).key(keys.events());
         call.arg(job).arg(entry.to_json()).arg(EVENTS_MAX);
-        Ok(call.invoke_async::<i64>(&mut self.connection()).await? == 1)
+        Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
     }
 }

@@ -36,18 +36,18 @@ impl Queue {
     }
 
     async fn add_shard(&self, shard: u32, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
-        let open_before = self.members(&keys.open()).await?;
+        let open_before = self.members(keys, &keys.open()).await?;
         // Most jobs move from an earlier stream to a later one, so in this order few are missed.
         self.add_delayed(shard, keys, snapshot).await?;
         for step in Step::ALL {
             for priority in Priority::ALL {
                 let lane = Lane { shard, step, priority };
-                self.add_stream(&keys.stream(step, priority), lane, snapshot).await?;
+                self.add_stream(keys, lane, snapshot).await?;
             }
         }
-        snapshot.open.extend(&open_before & &self.members(&keys.open()).await?);
-        let ready = self.listed(&keys.ready()).await?;
-        let taken = self.members(&keys.taken()).await?;
+        snapshot.open.extend(&open_before & &self.members(keys, &keys.open()).await?);
+        let ready = self.listed(keys, &keys.ready()).await?;
+        let taken = self.members(keys, &keys.taken()).await?;
         self.add_bodies(keys, &ready, &taken, snapshot).await?;
         snapshot.ready.extend(ready);
         snapshot.taken.extend(taken);
@@ -55,11 +55,11 @@ impl Queue {
     }
 
     /// The ids in a list, in order.
-    async fn listed(&self, key: &str) -> Result<Vec<String>, QueueError> {
+    async fn listed(&self, keys: &Keys, key: &str) -> Result<Vec<String>, QueueError> {
         let mut all: Vec<String> = Vec::new();
         loop {
             let from = isize::try_from(all.len()).unwrap_or(isize::MAX);
-            let piece: Vec<String> = self.connection().lrange(key, from, from + PIECE - 1).await?;
+            let piece: Vec<String> = self.link(keys).lrange(key, from, from + PIECE - 1).await?;
             if piece.is_empty() {
                 return Ok(all);
             }
@@ -68,13 +68,13 @@ impl Queue {
     }
 
     /// The members of a sorted set.
-    async fn members(&self, key: &str) -> Result<BTreeSet<String>, QueueError> {
+    async fn members(&self, keys: &Keys, key: &str) -> Result<BTreeSet<String>, QueueError> {
         let mut all = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("ZSCAN");
             scan.arg(key).arg(cursor).arg("COUNT").arg(BATCH_MAX);
-            let (next, piece): (u64, Vec<(String, f64)>) = scan.query_async(&mut self.connection()).await?;
+            let (next, piece): (u64, Vec<(String, f64)>) = scan.query_async(&mut self.link(keys)).await?;
             all.extend(piece.into_iter().map(|(member, _)| member));
             cursor = next;
             if cursor == 0 {
@@ -98,27 +98,27 @@ impl Queue {
             for pair in chunk {
                 pipe.hexists(keys.ready_bodies(), pair);
             }
-            let found: Vec<bool> = pipe.query_async(&mut self.connection()).await?;
+            let found: Vec<bool> = pipe.query_async(&mut self.link(keys)).await?;
             let found = chunk.iter().zip(found).filter(|(_, found)| *found);
             snapshot.bodies.extend(found.map(|(pair, _)| (*pair).clone()));
         }
-        let bodies: usize = self.connection().hlen(keys.ready_bodies()).await?;
+        let bodies: usize = self.link(keys).hlen(keys.ready_bodies()).await?;
         if bodies > snapshot.bodies.len() - before {
-            let all: Vec<String> = self.connection().hkeys(keys.ready_bodies()).await?;
+            let all: Vec<String> = self.link(keys).hkeys(keys.ready_bodies()).await?;
             snapshot.bodies.extend(all);
         }
         Ok(())
     }
 
     async fn add_delayed(&self, shard: u32, keys: &Keys, snapshot: &mut Snapshot) -> Result<(), QueueError> {
-        let mut due = self.members(&keys.delayed()).await?;
+        let mut due = self.members(keys, &keys.delayed()).await?;
         for step in Step::ALL {
             let mut cursor = 0_u64;
             loop {
                 let mut scan = redis::cmd("HSCAN");
                 scan.arg(keys.delayed_entries(step)).arg(cursor).arg("COUNT").arg(BATCH_MAX);
                 let (next, piece): (u64, Vec<(String, String)>) =
-                    scan.query_async(&mut self.connection()).await?;
+                    scan.query_async(&mut self.link(keys)).await?;
                 for (member, json) in piece {
                     let priority = lane_of(&member).map_or(Priority::Normal, |(_, priority)| priority);
                     let lane = Lane { shard, step, priority };
@@ -145,17 +145,18 @@ impl Queue {
         Ok(())
     }
 
-    async fn add_stream(&self, stream: &str, lane: Lane, snapshot: &mut Snapshot) -> Result<(), QueueError> {
-        let silent = self.silent(stream).await?;
+    async fn add_stream(&self, keys: &Keys, lane: Lane, snapshot: &mut Snapshot) -> Result<(), QueueError> {
+        let stream = keys.stream(lane.step, lane.priority);
+        let silent = self.silent(keys, &stream).await?;
         let mut from = "-".to_owned();
         loop {
             let entries: Vec<(String, Fields)> = redis::cmd("XRANGE")
-                .arg(stream)
+                .arg(&stream)
                 .arg(&from)
                 .arg("+")
                 .arg("COUNT")
                 .arg(BATCH_MAX)
-                .query_async(&mut self.connection())
+                .query_async(&mut self.link(keys))
                 .await?;
             let Some((last, _)) = entries.last() else { return Ok(()) };
             from = format!("({last}");
@@ -167,7 +168,7 @@ impl Queue {
     }
 
     /// Entries of a step that are claimed and have been silent for too long, at most 500.
-    async fn silent(&self, stream: &str) -> Result<BTreeSet<String>, QueueError> {
+    async fn silent(&self, keys: &Keys, stream: &str) -> Result<BTreeSet<String>, QueueError> {
         let found: Result<Vec<(String, String, u64, u64)>, RedisError> = redis::cmd("XPENDING")
             .arg(stream)
             .arg(GROUP)
@@ -176,7 +177,7 @@ impl Queue {
             .arg("-")
             .arg("+")
             .arg(BATCH_MAX)
-            .query_async(&mut self.connection())
+            .query_async(&mut self.link(keys))
             .await;
         match found {
             Ok(found) => Ok(found.into_iter().map(|(id, ..)| id).collect()),
@@ -204,15 +205,18 @@ impl Queue {
         let known: Vec<(&String, PairId)> =
             pairs.into_iter().filter_map(|pair| Some((pair, pair.parse().ok()?))).collect();
         let mut states = HashMap::new();
-        for chunk in known.chunks(BATCH_MAX) {
-            let mut pipe = redis::pipe();
-            for (_, id) in chunk {
-                pipe.hget(self.keys(*id).record(*id), STATE_FIELD);
+        for keys in self.shards() {
+            let here: Vec<_> = known.iter().filter(|(_, id)| self.shard_of(*id) == keys.shard()).collect();
+            for chunk in here.chunks(BATCH_MAX) {
+                let mut pipe = redis::pipe();
+                for (_, id) in chunk {
+                    pipe.hget(keys.record(*id), STATE_FIELD);
+                }
+                let found: Vec<Option<String>> = pipe.query_async(&mut self.link(keys)).await?;
+                let found =
+                    chunk.iter().zip(found).filter_map(|((pair, _), state)| Some(((*pair).clone(), state?)));
+                states.extend(found);
             }
-            let found: Vec<Option<String>> = pipe.query_async(&mut self.connection()).await?;
-            let found =
-                chunk.iter().zip(found).filter_map(|((pair, _), state)| Some(((*pair).clone(), state?)));
-            states.extend(found);
         }
         snapshot.states = states;
         Ok(())
@@ -222,7 +226,7 @@ impl Queue {
     async fn add_promises(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
         let open: Vec<PairId> = snapshot.open.iter().filter_map(|pair| pair.parse().ok()).collect();
         for pair in open {
-            let mut connection = self.connection();
+            let mut connection = self.link(self.keys(pair));
             let names: Vec<String> = connection.hkeys(self.keys(pair).record(pair)).await?;
             let next: Vec<&String> = names.iter().filter(|name| name.starts_with(NEXT_PREFIX)).collect();
             if next.is_empty() {
