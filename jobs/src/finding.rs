@@ -36,6 +36,22 @@ pub enum FindingClass {
     Memory,
     /// Nothing is drawn.
     Blank,
+    /// A shader that does not compile, or a program that does not link.
+    Graphics,
+    /// Something that a sandboxed page may not do, and that it knows to live without: storage, devices, `eval`.
+    Policy,
+    /// The page is too busy to be smooth.
+    Slow,
+    /// An animation runs, but nothing moves.
+    Still,
+    /// The page is wider than a phone.
+    Overflow,
+    /// A key that the page handles scrolls the page as well.
+    Scroll,
+    /// A control that nothing listens to.
+    Control,
+    /// What keeps people from using the page: names, contrast, language.
+    Accessibility,
 }
 
 impl FindingClass {
@@ -57,6 +73,14 @@ impl FindingClass {
             Self::Crash => "crash",
             Self::Memory => "memory",
             Self::Blank => "blank",
+            Self::Graphics => "graphics",
+            Self::Policy => "policy",
+            Self::Slow => "slow",
+            Self::Still => "still",
+            Self::Overflow => "overflow",
+            Self::Scroll => "scroll",
+            Self::Control => "control",
+            Self::Accessibility => "accessibility",
         }
     }
 }

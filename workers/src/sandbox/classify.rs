@@ -9,22 +9,42 @@ use super::{
         StackTrace,
     },
     findings::{Observation, Place},
+    keys,
     page::PAGE_URL,
 };
 
 /// An exception that nobody caught.
-pub(super) fn exception(details: &ExceptionDetails) -> Observation {
+pub(super) fn exception(details: &ExceptionDetails, source: &str) -> Observation {
     let text = details.exception.as_ref().map_or_else(|| details.text.clone(), RemoteObject::text);
-    let own = details.url.as_deref() == Some(PAGE_URL);
+    // The very first character is where the browser puts what it has no place for.
+    let somewhere = (details.line_number, details.column_number) != (0, 0);
+    let own = somewhere && details.url.as_deref() == Some(PAGE_URL);
     let direct = Place::from_zero_based(details.line_number, details.column_number).filter(|_| own);
     let place = direct.or_else(|| in_page(details.stack_trace.as_ref()));
-    error(&text, details.text.contains("(in promise)"), place)
+    error(&text, details.text.contains("(in promise)"), named(&text, source, place).or(place))
+}
+
+/// The browser gives the place of the whole script, or none, for what it notices before a script runs. The message
+/// names what it is about.
+fn named(message: &str, source: &str, place: Option<Place>) -> Option<Place> {
+    if let Some(rest) = message.strip_prefix("SyntaxError: Identifier '") {
+        let name = rest.split('\'').next()?;
+        let declared = ["const", "let", "class", "function", "var"].map(|word| format!("{word} {name}"));
+        let script = place.map_or(0, |place| place.line);
+        return declared
+            .iter()
+            .filter_map(|text| find_from(source, text, script))
+            .min_by_key(|found| found.line);
+    }
+    let rest = message.strip_prefix("TypeError: Failed to resolve module specifier \"")?;
+    let name = rest.split('"').next()?;
+    ['\'', '"'].iter().find_map(|quote| find(source, &format!("{quote}{name}{quote}")))
 }
 
 fn error(text: &str, rejected: bool, place: Option<Place>) -> Observation {
     let message = text.split("\n    at ").next().unwrap_or(text);
-    // With a stack it was thrown by running code: `JSON.parse`, `new Function`.
-    let thrown = text.contains("\n    at ");
+    // With a stack of the page's it was thrown by running code: `JSON.parse`, `new Function`.
+    let thrown = text.contains("\n    at JSON.") || text.contains(&format!("{PAGE_URL}:"));
     let class = if rejected {
         FindingClass::Rejection
     } else if message.starts_with("SyntaxError") && !thrown {
@@ -43,13 +63,48 @@ fn error(text: &str, rejected: bool, place: Option<Place>) -> Observation {
 #[derive(Deserialize)]
 struct Announced(String, String, String, i64, i64);
 
-/// An error that the page's listeners were told of.
-pub(super) fn announced(payload: &str) -> Option<Observation> {
+/// What `init.js` has to say.
+#[derive(Debug)]
+pub(super) enum Announcement {
+    /// An error that the page's listeners were told of, and that the browser reports next unless it is kept from it.
+    Suspect(Observation),
+    /// Something that the browser does not report.
+    Found(Observation),
+    /// The page asks for frame after frame.
+    Animates,
+}
+
+/// Reads what `init.js` sent; the page's `source` says which keys it means to handle.
+pub(super) fn announced(payload: &str, source: &str) -> Option<Announcement> {
     let Announced(kind, text, file, line, column) = serde_json::from_str(payload).ok()?;
-    let rejected = kind == "rejection";
-    let direct = Place::from_zero_based(line - 1, column - 1).filter(|_| file == PAGE_URL);
-    let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
-    Some(error(text, rejected, direct.or_else(|| in_stack(text))))
+    let first = text.lines().next().unwrap_or_default();
+    Some(match kind.as_str() {
+        "animates" => Announcement::Animates,
+        "scroll" if !keys::handles(source, &text, &file) => return None,
+        "scroll" => {
+            let message = "a key that the page handles scrolls it as well; call preventDefault";
+            Announcement::Found(Observation::advice(FindingClass::Scroll, message, None))
+        }
+        "graphics" => {
+            Announcement::Found(Observation::blocking(FindingClass::Graphics, first, in_stack(&text)))
+        }
+        "policy" => {
+            let message = format!("{first} is refused to a sandboxed page");
+            Announcement::Found(Observation::advice(FindingClass::Policy, &message, in_stack(&text)))
+        }
+        _ => {
+            let direct = Place::from_zero_based(line - 1, column - 1).filter(|_| file == PAGE_URL);
+            let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
+            Announcement::Suspect(error(text, kind == "rejection", direct.or_else(|| in_stack(text))))
+        }
+    })
+}
+
+/// Code made from text while the page runs: `eval`, `new Function`, a timer with a text.
+pub(super) fn evaluated(stack: Option<&StackTrace>) -> Option<Observation> {
+    let place = in_page(stack)?;
+    let message = "code is made from text, as with eval; a stricter page forbids it";
+    Some(Observation::advice(FindingClass::Policy, message, Some(place)))
 }
 
 /// The first place in a stack's text that is in the page: `…https://sandbox.invalid/:12:5…`.
@@ -104,6 +159,10 @@ pub(super) fn log(entry: &LogEntry, source: &str) -> Option<Observation> {
     if blocked_by_sandbox.iter().any(|start| entry.text.starts_with(start)) {
         return Some(Observation::advice(FindingClass::Navigation, &entry.text, place));
     }
+    let refused_by_page = entry.text.contains("violates the following Content Security Policy");
+    if refused_by_page {
+        return Some(Observation::blocking(FindingClass::Browser, &entry.text, place));
+    }
     // What failed on the network is reported from the request itself; a worker's errors come from its session.
     let told_elsewhere = matches!(entry.source.as_str(), "network" | "worker");
     (entry.level == "error" && !told_elsewhere)
@@ -147,11 +206,18 @@ pub(super) fn navigation(url: &str, source: &str) -> Observation {
 }
 
 /// The first place of a text in the source.
-fn find(source: &str, text: &str) -> Option<Place> {
+pub(super) fn find(source: &str, text: &str) -> Option<Place> {
+    find_from(source, text, 1)
+}
+
+/// The first place of a text in the source from a line on.
+fn find_from(source: &str, text: &str, line: u32) -> Option<Place> {
     if text.len() < 3 {
         return None;
     }
-    let start = source.find(text)?;
+    let skipped: usize =
+        source.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
+    let start = skipped + source.get(skipped..)?.find(text)?;
     let before = source.get(..start)?;
     let line_start = before.rfind('\n').map_or(0, |index| index + 1);
     let line = u32::try_from(before.matches('\n').count()).ok()?;

@@ -10,18 +10,15 @@ use chromiumoxide::cdp::{
     },
     js_protocol::runtime::{CallArgument, CallFunctionOnParams, EvaluateParams, RemoteObjectId},
 };
-use mondo_jobs::finding::FindingClass;
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::{
-    findings::Observation,
     input::Point,
     keys::keys_for,
     page::PAGE_URL,
     run::{Draw, FRAME_MS, Run, Stop},
-    screen,
 };
 
 /// Frames at full rate after navigation, half a second of page time.
@@ -30,8 +27,23 @@ const LOAD_FRAMES: u32 = 30;
 /// A frame while nothing is done: 20 frames a second.
 const IDLE_FRAME_MS: f64 = 50.0;
 
+/// Frames while nothing is done, half a second of page time.
+const IDLE_FRAMES: u32 = 10;
+
+/// The frame of the load at which an animated page is looked at.
+const EARLY_FRAME: u32 = 6;
+
 /// A frame of the long wait: 10 frames a second.
 const LATE_FRAME_MS: f64 = 100.0;
+
+/// A step of the longest wait, which is for timers. Longer ones would make a page with slow timers look hung.
+const LONG_STEP_MS: f64 = 250.0;
+
+/// How many of them pass between two frames there: frames are what costs.
+const LONG_STEPS_PER_FRAME: u32 = 4;
+
+/// When it ends, in milliseconds of page time.
+const LONG_UNTIL_MS: u64 = 21_000;
 
 /// When the desktop view ends, in milliseconds of page time.
 const LATE_UNTIL_MS: u64 = 10_200;
@@ -54,6 +66,14 @@ const PLACE: &str = include_str!("place.js");
 struct Usable {
     kind: String,
     words: String,
+    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`.
+    extras: Vec<String>,
+}
+
+impl Usable {
+    fn swipes(&self) -> bool {
+        self.extras.iter().any(|extra| extra == "touchmove")
+    }
 }
 
 /// The elements of one look at the page, and the page's own list of them.
@@ -77,8 +97,8 @@ impl Run<'_> {
     /// Carries out the plan. Gives the desktop view at its end.
     pub(super) async fn drive(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        self.load(seed).await?;
-        self.idle().await?;
+        let early = self.load(seed).await?;
+        let unmoved = self.idle(early).await?;
         self.findings.enter("click");
         self.use_everything(&mut random, false).await?;
         self.findings.enter("keys");
@@ -87,31 +107,42 @@ impl Run<'_> {
         }
         self.findings.enter("click");
         self.use_everything(&mut random, true).await?;
-        let screenshot = self.late().await?;
+        let screenshot = self.late(unmoved).await?;
+        self.long().await?;
         self.phone(&mut random).await?;
         Ok(screenshot)
     }
 
-    /// Navigates to the page and lets it run for half a second.
-    pub(super) async fn load(&mut self, seed: u64) -> Result<(), Stop> {
+    /// Navigates to the page and lets it run for half a second. Gives an early view of it if it is animated.
+    pub(super) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
         let seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
         let init = INIT.replace("SEED", &seed.to_string());
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
         self.first_frame().await?;
-        for _ in 1..LOAD_FRAMES {
-            self.frame(FRAME_MS, Draw::No).await?;
+        let mut early = None;
+        for number in 1..LOAD_FRAMES {
+            let looks = number == EARLY_FRAME && self.animates;
+            let view = self.frame(FRAME_MS, if looks { Draw::Screenshot } else { Draw::No }).await?;
+            early = early.or(view);
         }
-        Ok(())
+        Ok(early)
     }
 
-    async fn idle(&mut self) -> Result<(), Stop> {
+    /// Gives whether the page is animated and yet looks as it did `early`.
+    async fn idle(&mut self, early: Option<Vec<u8>>) -> Result<bool, Stop> {
         self.findings.enter("idle");
-        for _ in 0..10 {
+        let before = self.cpu_secs().await?;
+        for _ in 1..IDLE_FRAMES {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
         }
-        Ok(())
+        let used = self.cpu_secs().await? - before;
+        self.look_at_speed(used / f64::from(IDLE_FRAMES - 1));
+        let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
+        let view = self.frame(IDLE_FRAME_MS, draw).await?;
+        self.look_at_controls().await?;
+        Ok(early.is_some() && early == view)
     }
 
     /// Uses each element once; the second time in another order, because what came first may have changed what
@@ -129,6 +160,16 @@ impl Run<'_> {
                 continue;
             };
             self.use_element(&usable, area, random).await?;
+            for extra in &usable.extras {
+                let (words, middle) = (usable.words.as_str(), area.at(0.5, 0.5));
+                match extra.as_str() {
+                    "dblclick" => self.double_click(words, middle).await?,
+                    "contextmenu" => self.right_click(words, middle).await?,
+                    "wheel" => self.wheel(words, middle).await?,
+                    // Fingers are for the phone.
+                    _ => {}
+                }
+            }
         }
         for _ in 0..6 {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
@@ -161,39 +202,62 @@ impl Run<'_> {
             }
             "select" => {
                 self.click(words, area.at(0.5, 0.5)).await?;
-                for key in keys_for("").iter().filter(|key| matches!(key.words(), "ArrowDown" | "Enter")) {
+                for key in
+                    keys_for("").iter().filter(|key| matches!(key.name.as_str(), "ArrowDown" | "Enter"))
+                {
                     self.press(key).await?;
                 }
                 Ok(())
             }
             "text" | "number" => {
                 self.click(words, area.at(0.5, 0.5)).await?;
-                let text = if usable.kind == "number" { "7" } else { "Moss 7" };
-                self.write(words, text).await
+                if usable.kind == "number" {
+                    self.write(words, "7").await?;
+                    // More digits than the page may have thought of.
+                    return self.write(words, "777").await;
+                }
+                self.write(words, "Moss 7").await?;
+                let enter = keys_for("").into_iter().find(|key| key.name == "Enter");
+                match enter {
+                    Some(enter) => self.press(&enter).await,
+                    None => Ok(()),
+                }
             }
+            // The page as a whole, for its rarer inputs only.
+            "surface" => Ok(()),
             _ => self.click(words, area.at(0.5, 0.5)).await,
         }
     }
 
-    async fn late(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    /// Waits; gives the view at the end. A page that was `unmoved` before it was used may move now.
+    async fn late(&mut self, unmoved: bool) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
+        let before = if unmoved { self.frame(LATE_FRAME_MS, Draw::Screenshot).await? } else { None };
         while self.page_ms() < LATE_UNTIL_MS {
             self.frame(LATE_FRAME_MS, Draw::No).await?;
         }
-        let screenshot = self.frame(FRAME_MS, Draw::Screenshot).await?;
-        if let Some(png) = screenshot.clone() {
-            let blank = tokio::task::spawn_blocking(move || screen::has_one_colour(&png)).await;
-            if matches!(blank, Ok(Ok(true))) {
-                let message = "nothing is drawn: the whole view has one colour";
-                self.found(Observation::blocking(FindingClass::Blank, message, None));
-            }
+        let view = self.look_at_view().await?;
+        if unmoved && before == view {
+            self.found_still();
         }
-        Ok(screenshot)
+        Ok(view)
+    }
+
+    /// Waits longer, for what comes only after many seconds.
+    async fn long(&mut self) -> Result<(), Stop> {
+        while self.page_ms() < LONG_UNTIL_MS {
+            for _ in 1..LONG_STEPS_PER_FRAME {
+                self.pass(LONG_STEP_MS).await?;
+            }
+            self.frame(LONG_STEP_MS, Draw::No).await?;
+        }
+        Ok(())
     }
 
     async fn phone(&mut self, random: &mut ChaCha8Rng) -> Result<(), Stop> {
         self.findings.enter("phone");
-        let metrics = SetDeviceMetricsOverrideParams::new(PHONE.0, PHONE.1, 2.0, true);
+        self.begin_input(&format!("resize to {}×{}", PHONE.0, PHONE.1));
+        let metrics = SetDeviceMetricsOverrideParams::new(PHONE.0, PHONE.1, 2.0, false);
         let resized = vec![
             self.page.send(&metrics).untyped(),
             self.page.send(&SetTouchEmulationEnabledParams::new(true)).untyped(),
@@ -202,14 +266,20 @@ impl Run<'_> {
         for _ in 0..3 {
             self.frame(FRAME_MS, Draw::Yes).await?;
         }
+        self.look_at_width().await?;
         let elements = self.elements().await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         order.shuffle(random);
+        // What listens to fingers comes first.
+        order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::swipes));
         for index in order.into_iter().take(TAPS_MAX) {
             if let (Some(usable), Some(area)) =
                 (elements.list.get(index).cloned(), self.place(&elements, index).await?)
             {
                 self.tap(&usable.words, area.at(0.5, 0.5)).await?;
+                if usable.swipes() {
+                    self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;
+                }
             }
         }
         self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
@@ -227,7 +297,7 @@ impl Run<'_> {
         let Some(object) = object else { return Ok(Elements { list: Vec::new(), object: None }) };
         let mut names = call_on(
             object.clone(),
-            "function () { return this.map(({ kind, words }) => ({ kind, words })) }",
+            "function () { return this.map(({ kind, words, extras }) => ({ kind, words, extras })) }",
         );
         names.return_by_value = Some(true);
         let names = self.call(&names).await?.result.value.unwrap_or_default();

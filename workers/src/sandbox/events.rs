@@ -29,10 +29,7 @@ pub(super) enum Event {
     Attached {
         session: String,
     },
-    ScriptParsed {
-        script_id: String,
-        url: String,
-    },
+    ScriptParsed(Script),
     Paused(Paused),
     /// The document is parsed and its scripts have run.
     Parsed,
@@ -179,11 +176,14 @@ struct Attached {
     session_id: String,
 }
 
-#[derive(Deserialize)]
+/// A script that the browser has read; one with a stack and without a URL was made from text by a running one.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Script {
-    script_id: String,
-    url: String,
+pub(super) struct Script {
+    #[serde(rename = "scriptId")]
+    pub(super) id: String,
+    pub(super) url: String,
+    pub(super) stack_trace: Option<StackTrace>,
 }
 
 impl Event {
@@ -200,10 +200,7 @@ impl Event {
             "Page.javascriptDialogOpening" => Self::DialogOpening(params(message)?),
             "Runtime.bindingCalled" => Self::Reported { payload: params::<Called>(message)?.payload },
             "Target.attachedToTarget" => Self::Attached { session: params::<Attached>(message)?.session_id },
-            "Debugger.scriptParsed" => {
-                let Script { script_id, url } = params(message)?;
-                Self::ScriptParsed { script_id, url }
-            }
+            "Debugger.scriptParsed" => Self::ScriptParsed(params(message)?),
             "Debugger.paused" => Self::Paused(params(message)?),
             "Page.domContentEventFired" => Self::Parsed,
             "Emulation.virtualTimeBudgetExpired" => Self::BudgetExpired,

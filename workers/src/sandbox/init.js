@@ -35,8 +35,12 @@
   Performance.prototype.now = function () {
     return Math.round(now.call(this));
   };
+  // A page that asks for frame after frame animates something.
   const request = globalThis.requestAnimationFrame;
+  let requested = 0;
   globalThis.requestAnimationFrame = function requestAnimationFrame(callback) {
+    requested += 1;
+    if (requested === 4) send(encode(["animates", "", "", 0, 0]));
     const rounded = typeof callback === "function" ? (time) => callback(Math.round(time)) : callback;
     return request.call(globalThis, rounded);
   };
@@ -56,5 +60,63 @@
   }, true);
   addEventListener("unhandledrejection", (event) => {
     send(encode(["rejection", text(event.reason), "", 0, 0]));
+  }, true);
+
+  // What is refused to a sandboxed page, and shaders that fail without a word. The stack says where.
+  let notes = 0;
+  const note = (kind, words) => {
+    notes += 1;
+    if (notes <= 50) send(encode([kind, words + "\n" + new Error().stack, "", 0, 0]));
+  };
+  const wrap = (holder, name, around) => {
+    const own = holder && Object.getOwnPropertyDescriptor(holder, name);
+    if (!own || !own.configurable) return;
+    const key = own.get ? "get" : "value";
+    const call = own[key];
+    own[key] = { [name](...values) { return around(this, values, () => Reflect.apply(call, this, values)); } }[name];
+    Object.defineProperty(holder, name, own);
+  };
+  const refused = (holder, name, words) => wrap(holder, name, (self, values, go) => {
+    note("policy", words);
+    return go();
+  });
+  const { Document, IDBFactory, CacheStorage, MediaDevices, Geolocation, Notification } = globalThis;
+  for (const name of ["localStorage", "sessionStorage"]) refused(globalThis, name, name);
+  refused(Document && Document.prototype, "cookie", "document.cookie");
+  refused(IDBFactory && IDBFactory.prototype, "open", "indexedDB.open");
+  refused(CacheStorage && CacheStorage.prototype, "open", "caches.open");
+  for (const name of ["getUserMedia", "getDisplayMedia"]) refused(MediaDevices && MediaDevices.prototype, name, name);
+  for (const name of ["getCurrentPosition", "watchPosition"]) refused(Geolocation && Geolocation.prototype, name, "geolocation." + name);
+  refused(Notification, "requestPermission", "Notification.requestPermission");
+
+  for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {
+    if (!kind) continue;
+    const { COMPILE_STATUS, LINK_STATUS, prototype } = kind;
+    const { getShaderParameter, getShaderInfoLog, getProgramParameter, getProgramInfoLog } = prototype;
+    const check = (name, status, parameter, log, words) => wrap(prototype, name, (self, [made], go) => {
+      const result = go();
+      if (made && parameter.call(self, made, status) === false) note("graphics", words + (log.call(self, made) || ""));
+      return result;
+    });
+    check("compileShader", COMPILE_STATUS, getShaderParameter, getShaderInfoLog, "a shader does not compile: ");
+    check("linkProgram", LINK_STATUS, getProgramParameter, getProgramInfoLog, "a program does not link: ");
+  }
+
+  // Whether a key moves the page under the game that it steers. The browser begins to scroll a few frames after the
+  // key, so every key of the last moments that the page has not prevented may be the cause.
+  const scrolls = ["ArrowDown", " ", "PageDown", "End"];
+  let pressed = [];
+  addEventListener("keydown", (event) => {
+    // In a control, keys have a meaning of their own.
+    const free = event.isTrusted && !event.target.matches?.("a,button,input,select,summary,textarea");
+    if (free && scrolls.includes(event.key)) pressed = [...pressed.slice(-3), { event, at: performance.now() }];
+  }, true);
+  addEventListener("scroll", ({ target }) => {
+    if (target !== document || !pressed.length) return;
+    const since = performance.now() - 150;
+    for (const { event, at } of pressed) {
+      if (at >= since && !event.defaultPrevented) send(encode(["scroll", event.key, event.code, 0, 0]));
+    }
+    pressed = [];
   }, true);
 })();

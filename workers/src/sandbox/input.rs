@@ -16,6 +16,9 @@ use super::{
     run::{Draw, Run, Stop},
 };
 
+/// The browser's bit for the Control key.
+const CONTROL: i64 = 2;
+
 /// A point of the viewport, in CSS pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
@@ -33,6 +36,48 @@ impl Run<'_> {
             self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped(),
         ];
         self.delivered(inputs, Draw::No).await
+    }
+
+    /// Clicks a point twice, as fast as a double click is.
+    pub(super) async fn double_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("double click {words}"));
+        let mut inputs = Vec::new();
+        for count in [1, 2] {
+            for kind in [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased] {
+                let mut event = mouse(kind, at);
+                event.click_count = Some(count);
+                inputs.push(self.page.send(&event).untyped());
+            }
+        }
+        self.delivered(inputs, Draw::No).await
+    }
+
+    /// Clicks a point with the right button.
+    pub(super) async fn right_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("right click {words}"));
+        let mut inputs = Vec::new();
+        for (kind, held) in
+            [(DispatchMouseEventType::MousePressed, 2), (DispatchMouseEventType::MouseReleased, 0)]
+        {
+            let mut event = mouse(kind, at);
+            event.button = Some(MouseButton::Right);
+            event.buttons = Some(held);
+            inputs.push(self.page.send(&event).untyped());
+        }
+        self.delivered(inputs, Draw::No).await
+    }
+
+    /// Turns the wheel over a point, once in each direction.
+    pub(super) async fn wheel(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("wheel {words}"));
+        for turn in [100.0, -100.0] {
+            let mut event = mouse(DispatchMouseEventType::MouseWheel, at);
+            (event.button, event.buttons, event.click_count) = (None, None, None);
+            (event.delta_x, event.delta_y) = (Some(0.0), Some(turn));
+            let turned = self.page.send(&event).untyped();
+            self.delivered_with_frame(vec![turned], Draw::Yes).await?;
+        }
+        Ok(())
     }
 
     /// Presses the mouse at one point, moves it in two steps, and releases it at another.
@@ -69,6 +114,22 @@ impl Run<'_> {
         self.delivered(vec![input], Draw::No).await
     }
 
+    /// Moves one finger over the page.
+    pub(super) async fn swipe(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("swipe {words}"));
+        for (kind, at) in [
+            (DispatchTouchEventType::TouchStart, from),
+            (DispatchTouchEventType::TouchMove, Point { x: f64::midpoint(from.x, to.x), y: from.y }),
+            (DispatchTouchEventType::TouchMove, to),
+        ] {
+            let touched = DispatchTouchEventParams::new(kind, vec![TouchPoint::new(at.x, at.y)]);
+            let touched = self.page.send(&touched).untyped();
+            self.delivered_with_frame(vec![touched], Draw::Yes).await?;
+        }
+        let lifted = self.page.send(&LastFingerUp::default()).untyped();
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+    }
+
     /// Touches a point with one finger.
     pub(super) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("tap {words}"));
@@ -83,7 +144,7 @@ impl Run<'_> {
         self.delivered_with_frame(inputs, Draw::Yes).await
     }
 
-    fn begin_input(&mut self, words: &str) {
+    pub(super) fn begin_input(&mut self, words: &str) {
         self.inputs += 1;
         self.findings.after(words);
     }
@@ -131,6 +192,7 @@ fn keyboard(kind: DispatchKeyEventType, key: &Key) -> DispatchKeyEventParams {
     event.code = Some(key.code.clone());
     event.windows_virtual_key_code = Some(key.number);
     event.native_virtual_key_code = Some(key.number);
+    event.modifiers = key.control.then_some(CONTROL);
     if writes {
         event.text.clone_from(&key.text);
     }

@@ -11,6 +11,8 @@ pub(super) struct Key {
     pub(super) number: i64,
     /// What it writes, if anything.
     pub(super) text: Option<String>,
+    /// Whether Control is held with it.
+    pub(super) control: bool,
 }
 
 /// Keys without a character: name, code, key code, text.
@@ -56,8 +58,20 @@ pub(super) fn keys_for(source: &str) -> Vec<Key> {
             from_source += 1;
         }
     }
+    if source.contains("ctrlKey") || source.contains("metaKey") {
+        let named = ('a'..='z').filter(|letter| names_character(source, *letter)).take(CONTROLLED_MAX);
+        keys.extend(named.map(|letter| Key { text: None, control: true, ..character(letter) }));
+    }
     keys
 }
+
+/// Whether the source names this key: then it means to handle it.
+pub(super) fn handles(source: &str, name: &str, code: &str) -> bool {
+    mentions_keyboard(source) && (quotes(source, name) || quotes(source, code))
+}
+
+/// The most keys that are given with Control held.
+const CONTROLLED_MAX: usize = 4;
 
 /// Whether the source listens for keys at all; without that, its quoted letters mean something else.
 fn mentions_keyboard(source: &str) -> bool {
@@ -71,11 +85,43 @@ fn quotes(source: &str, text: &str) -> bool {
 fn names_character(source: &str, symbol: char) -> bool {
     let upper = symbol.to_ascii_uppercase();
     let code = if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") };
-    quotes(source, &symbol.to_string()) || quotes(source, &upper.to_string()) || quotes(source, &code)
+    quotes(source, &symbol.to_string())
+        || quotes(source, &upper.to_string())
+        || quotes(source, &code)
+        || compares_code(source, u32::from(upper))
+        || is_property(source, symbol)
+}
+
+/// Whether the source compares a key code with this number.
+fn compares_code(source: &str, number: u32) -> bool {
+    let number = number.to_string();
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once(&number) {
+        let before = before.trim_end();
+        let compared = before.ends_with("==") || before.ends_with("case");
+        if compared && !after.starts_with(|symbol: char| symbol.is_ascii_digit()) {
+            return source.contains("keyCode") || source.contains("which");
+        }
+        rest = after;
+    }
+    false
+}
+
+/// Whether a table of the source has an entry of this name: `{ a: 262, s: 294 }`.
+fn is_property(source: &str, symbol: char) -> bool {
+    [format!("{{ {symbol}: "), format!("{{{symbol}:"), format!(", {symbol}: "), format!(",{symbol}:")]
+        .iter()
+        .any(|entry| source.contains(entry))
 }
 
 fn named((name, code, number, text): &(&str, &str, i64, Option<&str>)) -> Key {
-    Key { name: (*name).to_owned(), code: (*code).to_owned(), number: *number, text: text.map(str::to_owned) }
+    Key {
+        name: (*name).to_owned(),
+        code: (*code).to_owned(),
+        number: *number,
+        text: text.map(str::to_owned),
+        control: false,
+    }
 }
 
 fn character(symbol: char) -> Key {
@@ -85,13 +131,15 @@ fn character(symbol: char) -> Key {
         code: if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") },
         number: i64::from(u32::from(upper)),
         text: Some(symbol.to_string()),
+        control: false,
     }
 }
 
 impl Key {
     /// The key as a person would call it.
-    pub(super) fn words(&self) -> &str {
-        if self.name == " " { "Space" } else { &self.name }
+    pub(super) fn words(&self) -> String {
+        let name = if self.name == " " { "Space" } else { &self.name };
+        if self.control { format!("Control+{name}") } else { name.to_owned() }
     }
 }
 
@@ -100,7 +148,7 @@ mod tests {
     use super::*;
 
     fn names(source: &str) -> Vec<String> {
-        keys_for(source).iter().skip(ALWAYS).map(|key| key.words().to_owned()).collect()
+        keys_for(source).iter().skip(ALWAYS).map(Key::words).collect()
     }
 
     #[test]
@@ -108,6 +156,14 @@ mod tests {
         let source =
             "onkeydown = e => { if (e.key === 'w' || e.code == \"KeyR\" || e.key == 'Shift') go('x1') }";
         assert_eq!(names(source), ["Shift", "r", "w"]);
+    }
+
+    #[test]
+    fn keys_are_found_by_number_in_tables_and_with_control() {
+        assert_eq!(names("onkeydown = e => { if (e.keyCode === 77) mute() }"), ["m"]);
+        assert_eq!(names("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
+        assert_eq!(names("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
+        assert!(names("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
     }
 
     #[test]

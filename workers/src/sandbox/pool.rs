@@ -89,7 +89,7 @@ impl BrowserPool {
         drop(run);
         slot.kill().await;
         match loaded {
-            Ok(()) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled) => Ok(()),
+            Ok(_) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled) => Ok(()),
             Err(Stop::Failed(message)) => Err(failed("loading a page", message)),
         }
     }

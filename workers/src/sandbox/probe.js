@@ -1,13 +1,19 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
-// { element, kind, words }, in document order.
+// { element, kind, words, extras }, in document order; extras are the rarer inputs that it listens to.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   const listensTo = (element, names) => {
+    // Asking for the listeners compiles the attributes, and one that does not parse is to be found when it is used.
+    const attributes = element.getAttributeNames ? element.getAttributeNames().filter((name) => name.startsWith("on")) : [];
+    if (attributes.length) return names.some((name) => attributes.includes(`on${name}`));
     const events = getEventListeners(element);
     return names.some((name) => events[name]);
   };
   const moves = ["mousedown", "pointerdown", "mousemove", "pointermove", "touchmove", "wheel"];
-  const listens = (element) => listensTo(element, ["click", "dblclick", "mouseup", "pointerup", "touchstart", ...moves]);
+  const enters = ["mouseenter", "mouseover", "mouseleave", "mouseout", "pointerenter", "pointerover"];
+  const rare = ["dblclick", "contextmenu", "wheel", "touchmove"];
+  const listens = (element) => listensTo(element, ["click", "mouseup", "pointerup", "touchstart", "touchend", ...rare, ...enters, ...moves]);
+  const extrasOf = (...targets) => rare.filter((name) => targets.some((target) => target && listensTo(target, [name])));
   const kindOf = (element) => {
     const tag = element.tagName.toLowerCase();
     if (tag === "canvas" || tag === "svg") return "area";
@@ -33,10 +39,12 @@
     if (element.matches("script,style,option,br")) continue;
     const kind = kindOf(element);
     if (kind === "skip") continue;
-    if (element.matches(usable) || listens(element)) found.push({ element, kind, words: wordsOf(element) });
+    if (element.matches(usable) || listens(element)) found.push({ element, kind, words: wordsOf(element), extras: extrasOf(element) });
   }
   // A page that listens on its whole surface is used by clicking anywhere.
-  const whole = [window, document, document.documentElement, document.body].some((target) => target && listens(target));
-  if (whole && !found.some((entry) => entry.kind === "area")) found.push({ element: document.documentElement, kind: "area", words: "page" });
+  const surface = [window, document, document.documentElement, document.body];
+  const extras = extrasOf(...surface);
+  const whole = surface.some((target) => target && listens(target)) && !found.some((entry) => entry.kind === "area");
+  if (whole || extras.length) found.push({ element: document.documentElement, kind: whole ? "area" : "surface", words: "page", extras });
   return found;
 })()

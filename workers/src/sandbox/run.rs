@@ -30,18 +30,18 @@ use serde_json::Value;
 
 use super::{
     cdp::{CdpError, Pending},
-    classify,
-    events::{Event, Paused, PausedFrame, RequestPaused, SessionEvent},
-    findings::{Findings, Observation, Place},
+    classify::{self, Announcement},
+    events::{Event, Paused, RequestPaused, SessionEvent},
+    findings::{Findings, Observation},
     page::{PAGE_URL, Page, attach_children, document, intercept_everything},
     watch::{Silence, Watch},
 };
 
-/// The most memory that a page may use, in bytes.
-const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
-
 /// How many frames pass between two looks at the page's memory.
 const FRAMES_PER_MEMORY_LOOK: u32 = 10;
+
+/// How many frames pass between two looks at how many elements the page has.
+const FRAMES_PER_GROWTH_LOOK: u32 = 40;
 
 /// Real time after which a page is too slow to be executed to its end.
 const WALL_MAX: Duration = Duration::from_secs(30);
@@ -56,14 +56,14 @@ const DELIVERY_WAIT: Duration = Duration::from_millis(500);
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
 
+/// Real time that a page's time may stand still for something that it asked for. Everything is answered at once.
+const FETCH_WAIT: Duration = Duration::from_millis(150);
+
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
 const TASKS_PER_MOMENT_MAX: i64 = 1000;
 
 /// Frames after which an input counts as delivered though the browser did not say so.
 const DELIVERY_FRAMES_MAX: u32 = 8;
-
-/// How long a hung page may take to say where it is.
-const LOCATE_MAX: Duration = Duration::from_millis(600);
 
 /// How often a page may be served again in one execution before its reloading is refused.
 const SERVED_MAX: u32 = 4;
@@ -100,6 +100,7 @@ pub(super) enum Draw {
 }
 
 /// One execution of one page.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact about the page")]
 pub(super) struct Run<'a> {
     pub(super) page: &'a mut Page,
     pub(super) source: &'a str,
@@ -113,10 +114,16 @@ pub(super) struct Run<'a> {
     budgets_spent: u32,
     served: u32,
     parsed: bool,
-    own_scripts: HashSet<String>,
-    paused: Option<Paused>,
+    pub(super) own_scripts: HashSet<String>,
+    pub(super) paused: Option<Paused>,
     end: Option<Observation>,
-    locating: bool,
+    pub(super) locating: bool,
+    /// The page has asked for something since its time was last seen to pass.
+    fetching: bool,
+    /// The page asks for frame after frame.
+    pub(super) animates: bool,
+    /// How many elements the page had when it was first looked at.
+    pub(super) elements: Option<u64>,
 }
 
 enum Happened {
@@ -144,6 +151,9 @@ impl<'a> Run<'a> {
             paused: None,
             end: None,
             locating: false,
+            fetching: false,
+            animates: false,
+            elements: None,
         }
     }
 
@@ -169,7 +179,10 @@ impl<'a> Run<'a> {
         self.reply(&mut pending).await
     }
 
-    async fn reply<R: serde::de::DeserializeOwned>(&mut self, pending: &mut Pending<R>) -> Result<R, Stop> {
+    pub(super) async fn reply<R: serde::de::DeserializeOwned>(
+        &mut self,
+        pending: &mut Pending<R>,
+    ) -> Result<R, Stop> {
         loop {
             tokio::select! {
                 biased;
@@ -262,21 +275,38 @@ impl<'a> Run<'a> {
 
     /// Lets page time pass: timers run, nothing is drawn. It stands still while the page waits for an answer of
     /// ours, so that it does not matter how fast we are.
-    async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
+    pub(super) async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
         let awaited = self.budgets_spent + 1;
-        let mut pass = SetVirtualTimePolicyParams::new(VirtualTimePolicy::PauseIfNetworkFetchesPending);
-        pass.budget = Some(step_ms);
-        pass.max_virtual_time_task_starvation_count = Some(TASKS_PER_MOMENT_MAX);
-        drop(self.page.send(&pass));
+        self.grant(step_ms, VirtualTimePolicy::PauseIfNetworkFetchesPending);
         while self.budgets_spent < awaited {
-            let happened = next(self.page, &mut self.watch).await;
+            let happened = next(self.page, &mut self.watch);
+            let happened = if self.fetching {
+                // What a page asks for while its time is paused, in the handler of an input, is delivered only in
+                // time, and time waits for the delivery. Nothing has passed yet, so all of the step is to come.
+                let Ok(happened) = tokio::time::timeout(FETCH_WAIT, happened).await else {
+                    self.fetching = false;
+                    self.grant(step_ms, VirtualTimePolicy::Advance);
+                    continue;
+                };
+                happened
+            } else {
+                happened.await
+            };
             self.handle(happened)?;
             self.check_end()?;
         }
+        self.fetching = false;
         self.watch.alive();
         self.page_ms += step_ms;
         self.page.ticks += step_ms;
         Ok(())
+    }
+
+    fn grant(&self, step_ms: f64, policy: VirtualTimePolicy) {
+        let mut pass = SetVirtualTimePolicyParams::new(policy);
+        pass.budget = Some(step_ms);
+        pass.max_virtual_time_task_starvation_count = Some(TASKS_PER_MOMENT_MAX);
+        drop(self.page.send(&pass));
     }
 
     async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
@@ -296,69 +326,11 @@ impl<'a> Run<'a> {
             let usage = self.reply(&mut look).await?;
             self.look_at_memory(&usage)?;
         }
+        if self.frames.is_multiple_of(FRAMES_PER_GROWTH_LOOK) {
+            self.look_at_growth().await?;
+        }
         self.findings.settle();
         Ok(drawn.screenshot_data.and_then(|data| STANDARD.decode(String::from(data)).ok()))
-    }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
-    fn look_at_memory(&mut self, usage: &runtime::GetHeapUsageReturns) -> Result<(), Stop> {
-        let bytes = (usage.used_size + usage.embedder_heap_used_size + usage.backing_storage_size) as u64;
-        self.memory_bytes_peak = self.memory_bytes_peak.max(bytes);
-        if bytes <= MEMORY_BYTES_MAX {
-            return Ok(());
-        }
-        let message = format!(
-            "the page uses {} MiB of memory, more than the {} MiB it may",
-            bytes >> 20,
-            MEMORY_BYTES_MAX >> 20
-        );
-        self.found(Observation::blocking(FindingClass::Memory, &message, None));
-        Err(Stop::Ended)
-    }
-
-    /// Asks a hung page where it is and reports that.
-    pub(super) async fn locate_hang(&mut self, silence: Silence) {
-        if silence == Silence::Drawing {
-            let message = "drawing one frame takes longer than 4 s of processor time";
-            self.found(Observation::blocking(FindingClass::Hang, message, None));
-            return;
-        }
-        self.locating = true;
-        drop(self.page.send(&debugger::PauseParams::default()));
-        let paused = async {
-            while self.paused.is_none() {
-                let Some(event) = self.page.events.recv().await else { return };
-                if self.on_event(event).is_err() {
-                    return;
-                }
-            }
-        };
-        // Without an answer there is a finding all the same, only with no place.
-        let _ = tokio::time::timeout(LOCATE_MAX, paused).await;
-        let paused = self.paused.take();
-        let place = paused.as_ref().and_then(|paused| self.place_of(paused));
-        let function = paused
-            .as_ref()
-            .and_then(|paused| paused.call_frames.first())
-            .map(|frame| frame.function_name.as_str())
-            .filter(|name| !name.is_empty());
-        let message = match function {
-            Some(name) => format!("the page stopped answering in function `{name}`"),
-            None => "the page stopped answering".to_owned(),
-        };
-        self.found(Observation::blocking(FindingClass::Hang, &message, place));
-    }
-
-    /// Reports that the page's time stood still in more than one browser.
-    pub(super) fn report_stall(&mut self) {
-        let message = "the page's time stands still: it keeps loading something for ever";
-        self.found(Observation::blocking(FindingClass::Hang, message, None));
-    }
-
-    fn place_of(&self, paused: &Paused) -> Option<Place> {
-        let own = |frame: &&PausedFrame| self.own_scripts.contains(&frame.location.script_id);
-        let frame = paused.call_frames.iter().find(own)?;
-        Place::from_zero_based(frame.location.line_number, frame.location.column_number)
     }
 
     fn check_end(&mut self) -> Result<(), Stop> {
@@ -376,12 +348,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
+    pub(super) fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
         let own = session == self.page.session;
         match event {
             Event::RequestPaused(request) => self.on_request(&session, &request),
             Event::ExceptionThrown(details) => {
-                let observation = classify::exception(&details);
+                let observation = classify::exception(&details, self.source);
                 let page_ms = self.page_ms();
                 if own {
                     self.findings.add_exception(details.exception_id, observation, page_ms);
@@ -397,15 +369,23 @@ impl<'a> Run<'a> {
                 self.found(classify::dialog(&dialog));
             }
             Event::Reported { payload } => {
-                if let Some(observation) = classify::announced(&payload) {
-                    let page_ms = self.page_ms();
-                    self.findings.suspect(observation, page_ms);
+                let page_ms = self.page_ms();
+                match classify::announced(&payload, self.source) {
+                    Some(Announcement::Suspect(observation)) => self.findings.suspect(observation, page_ms),
+                    Some(Announcement::Found(observation)) => self.found(observation),
+                    Some(Announcement::Animates) => self.animates |= own,
+                    None => {}
                 }
             }
-            Event::Attached { session } => self.listen_to_child(&session),
-            Event::ScriptParsed { script_id, url } => {
-                if url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
-                    self.own_scripts.insert(script_id);
+            Event::Attached { session } => {
+                self.fetching = true;
+                self.listen_to_child(&session);
+            }
+            Event::ScriptParsed(script) => {
+                if script.url.is_empty() {
+                    self.found_some(classify::evaluated(script.stack_trace.as_ref()));
+                } else if script.url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
+                    self.own_scripts.insert(script.id);
                 }
             }
             Event::Paused(paused) => self.on_paused(paused),
@@ -460,6 +440,7 @@ impl<'a> Run<'a> {
             self.found(classify::navigation(&request.request.url, self.source));
             return;
         }
+        self.fetching = true;
         let refuse = FailRequestParams::new(request.request_id.clone(), ErrorReason::BlockedByClient);
         drop(self.page.cdp.send(Some(session), &refuse));
         self.found_some(classify::request(request, self.source));

@@ -102,6 +102,11 @@ impl Watch {
     }
 }
 
+/// The processor seconds that the pages' processes have used.
+pub(super) fn page_cpu_secs(info: &GetProcessInfoReturns) -> f64 {
+    usage(info).pages
+}
+
 fn usage(info: &GetProcessInfoReturns) -> Usage {
     let of = |kind: &str| {
         info.process_info

@@ -1,0 +1,93 @@
+// Runs in the page once it has settled, with the console's own helpers, and gives what can be seen without using it:
+// controls that nothing listens to, and what keeps people from using the page. Each is
+// { kind, message, tag }, where tag is the element's opening tag, to find its line by.
+(() => {
+  const found = [];
+  const eachMax = 10;
+  const tagOf = (element) => element.outerHTML.slice(0, 300).split(">")[0];
+  const tell = (kind, message, element) => {
+    if (found.filter((entry) => entry.kind === kind).length < eachMax) found.push({ kind, message, tag: element ? tagOf(element) : "" });
+  };
+  const named = (element) => {
+    const tag = element.tagName.toLowerCase();
+    const words = (element.getAttribute("aria-label") || element.textContent || element.value || "").trim().replace(/\s+/g, " ").slice(0, 40);
+    return element.id ? `${tag}#${element.id.slice(0, 40)}` : words ? `${tag} "${words}"` : tag;
+  };
+  const visible = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled && !element.closest("[inert],[aria-hidden=true]");
+
+  // A control is heard when it, or anything around it, listens to what is done with it.
+  const presses = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "touchstart", "touchend", "dblclick", "keydown", "keyup", "focus"];
+  const changes = [...presses, "input", "change", "keypress", "beforeinput", "blur", "focusout", "wheel"];
+  const hears = (target, names) => {
+    // Asking for the listeners compiles the attributes, and one that does not parse is to be found when it is used.
+    const attributes = target.getAttributeNames ? target.getAttributeNames().filter((name) => name.startsWith("on")) : [];
+    if (attributes.length) return names.some((name) => attributes.includes(`on${name}`));
+    const listeners = getEventListeners(target);
+    return names.some((name) => listeners[name]);
+  };
+  const heard = (element, names) => {
+    for (let target = element; target; target = target.parentElement) if (hears(target, names)) return true;
+    const own = names.filter((name) => name !== "keydown");
+    return hears(document, own) || hears(window, own);
+  };
+  const scripts = [...document.scripts].map((script) => script.textContent).join("\n");
+  const readAll = /querySelector(All)?\(\s*['"`][^'"`]*\b(input|select|textarea|button)/.test(scripts) || /getElementsBy(TagName|ClassName)|\.elements\b|FormData/.test(scripts);
+  const isRead = (element) => readAll || [element.id, element.name].some((name) => name && scripts.includes(name));
+  const does = (element) => element.matches("[popovertarget],[command],[download],summary,form button,form input,details *") || element.closest("label,form");
+  for (const element of document.querySelectorAll("button,[role=button],input[type=button],a[href='#'],a[href='']")) {
+    if (visible(element) && !heard(element, presses) && !does(element)) tell("control", `nothing listens to ${named(element)}`, element);
+  }
+  for (const element of document.querySelectorAll("input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image]),select,textarea")) {
+    if (visible(element) && !element.readOnly && !heard(element, changes) && !isRead(element) && !element.closest("form")) {
+      tell("control", `nothing reads ${named(element)}`, element);
+    }
+  }
+
+  if (!document.documentElement.lang) tell("accessibility", "the page does not say its language: give <html> a lang", null);
+  const text = (element) => (element.getAttribute("aria-label") || element.getAttribute("aria-labelledby") || element.title || "").trim();
+  for (const element of document.querySelectorAll("button,a[href],[role=button],input[type=button]")) {
+    const inside = element.textContent.trim() || element.value || element.querySelector("img[alt]:not([alt='']),[aria-label],title");
+    if (visible(element) && !text(element) && !inside) tell("accessibility", `${named(element)} has no name for those who cannot see it`, element);
+  }
+  for (const element of document.querySelectorAll("input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image]),select,textarea")) {
+    if (visible(element) && !text(element) && !element.placeholder && !element.labels?.length && !element.closest("label")) {
+      tell("accessibility", `${named(element)} has no name: give it a label`, element);
+    }
+  }
+  for (const element of document.images) if (!element.hasAttribute("alt") && !text(element)) tell("accessibility", `${named(element)} has no alt text`, element);
+
+  // Text that hardly differs from what is behind it. Text of the very same colour is hidden on purpose.
+  const colour = (words) => {
+    const parts = words.match(/^rgba?\(([^)]+)\)$/);
+    const [red, green, blue, alpha = 1] = parts ? parts[1].split(/[ ,/]+/).map(Number) : [0, 0, 0, 0];
+    return { red, green, blue, alpha };
+  };
+  const behind = (element) => {
+    for (let place = element; place; place = place.parentElement) {
+      const style = getComputedStyle(place);
+      if (style.backgroundImage !== "none" || style.opacity !== "1" || (style.position !== "static" && place !== element)) return null;
+      const { alpha, ...rest } = colour(style.backgroundColor);
+      if (alpha === 1) return rest;
+      if (alpha > 0) return null;
+    }
+    return { red: 255, green: 255, blue: 255 };
+  };
+  const light = ({ red, green, blue }) => {
+    const [r, g, b] = [red, green, blue].map((value) => (value <= 10 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  let looked = 0;
+  for (const element of document.querySelectorAll("body *")) {
+    if (looked >= 150) break;
+    const says = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (!says || !(element instanceof HTMLElement) || element.matches("script,style,option") || !visible(element)) continue;
+    looked += 1;
+    const ink = colour(getComputedStyle(element).color);
+    const paper = ink.alpha === 1 ? behind(element) : null;
+    if (!paper) continue;
+    const [high, low] = [light(ink), light(paper)].sort((a, b) => b - a);
+    const contrast = (high + 0.05) / (low + 0.05);
+    if (contrast > 1.05 && contrast < 2.5) tell("accessibility", `the text of ${named(element)} has a contrast of only ${contrast.toFixed(1)}`, element);
+  }
+  return found;
+})()

@@ -1,0 +1,63 @@
+//! A page that no longer answers: where it is, and what is said of it.
+
+use std::time::Duration;
+
+use chromiumoxide::cdp::js_protocol::debugger;
+use mondo_jobs::finding::FindingClass;
+
+use super::{
+    events::{Paused, PausedFrame},
+    findings::{Observation, Place},
+    run::Run,
+    watch::Silence,
+};
+
+/// How long a hung page may take to say where it is.
+const LOCATE_MAX: Duration = Duration::from_millis(600);
+
+impl Run<'_> {
+    /// Asks a hung page where it is and reports that.
+    pub(super) async fn locate_hang(&mut self, silence: Silence) {
+        if silence == Silence::Drawing {
+            let message = "drawing one frame takes longer than 4 s of processor time";
+            self.found(Observation::blocking(FindingClass::Hang, message, None));
+            return;
+        }
+        self.locating = true;
+        drop(self.page.send(&debugger::PauseParams::default()));
+        let paused = async {
+            while self.paused.is_none() {
+                let Some(event) = self.page.events.recv().await else { return };
+                if self.on_event(event).is_err() {
+                    return;
+                }
+            }
+        };
+        // Without an answer there is a finding all the same, only with no place.
+        let _ = tokio::time::timeout(LOCATE_MAX, paused).await;
+        let paused = self.paused.take();
+        let place = paused.as_ref().and_then(|paused| self.place_of(paused));
+        let function = paused
+            .as_ref()
+            .and_then(|paused| paused.call_frames.first())
+            .map(|frame| frame.function_name.as_str())
+            .filter(|name| !name.is_empty());
+        let message = match function {
+            Some(name) => format!("the page stopped answering in function `{name}`"),
+            None => "the page stopped answering".to_owned(),
+        };
+        self.found(Observation::blocking(FindingClass::Hang, &message, place));
+    }
+
+    /// Reports that the page's time stood still in more than one browser.
+    pub(super) fn report_stall(&mut self) {
+        let message = "the page's time stands still: it keeps loading something for ever";
+        self.found(Observation::blocking(FindingClass::Hang, message, None));
+    }
+
+    pub(super) fn place_of(&self, paused: &Paused) -> Option<Place> {
+        let own = |frame: &&PausedFrame| self.own_scripts.contains(&frame.location.script_id);
+        let frame = paused.call_frames.iter().find(own)?;
+        Place::from_zero_based(frame.location.line_number, frame.location.column_number)
+    }
+}

@@ -1,0 +1,9 @@
+// Gives the words for the first element that makes the page wider than the view, or null.
+(() => {
+  const root = document.documentElement;
+  const hidden = [root, document.body].some((element) => element && /hidden|clip/.test(getComputedStyle(element).overflowX));
+  if (hidden || root.scrollWidth <= root.clientWidth + 4) return null;
+  const wide = [...document.querySelectorAll("body *")].slice(0, 2000).find((element) => element.getBoundingClientRect().right > root.clientWidth + 4);
+  const name = wide ? wide.tagName.toLowerCase() + (wide.id ? `#${wide.id.slice(0, 40)}` : "") : "the page";
+  return `${name} makes the page ${root.scrollWidth} px wide, more than the ${root.clientWidth} px of a phone`;
+})()
