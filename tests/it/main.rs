@@ -7,6 +7,8 @@ mod cli_dead;
 mod cli_flow;
 mod cli_make;
 mod cli_operator;
+#[path = "../corpus/mod.rs"]
+mod corpus;
 mod crash;
 mod env_example;
 mod http_operator;
@@ -39,6 +41,7 @@ mod queue_versions;
 mod queue_workers;
 mod ready;
 mod runner;
+mod sandbox_corpus;
 mod sandbox_findings;
 mod sandbox_slots;
 mod steps_offline;

@@ -1,0 +1,73 @@
+//! The corpus in small: one page of each row of the failure classes is caught, clean pages are clean, mutants are
+//! found. `scripts/scoreboard` runs all of it.
+
+use mondo_jobs::{
+    finding::Report,
+    ports::{Execution, Sandbox as _},
+};
+use mondo_workers::sandbox::{BackendChoice, BrowserPool};
+
+use super::corpus::{self, Fault, Verdict, mutate::mutants};
+use crate::support::sandbox::pool;
+
+/// Pages whose fault is not found yet. Whoever mends one takes it from here.
+const NOT_YET: &[&str] = &["d25_timer_with_text", "f40_drop_card"];
+
+/// Every how manyth clean page is executed here.
+const CLEAN_STEP: usize = 5;
+
+const MUTANTS: usize = 6;
+
+async fn run(pool: &BrowserPool, page: &str) -> Report {
+    pool.execute(&Execution { page: page.to_owned(), seed: 7 }).await.unwrap()
+}
+
+#[test]
+fn every_row_of_the_failure_classes_has_a_page() {
+    let faults = corpus::faults();
+    assert!(faults.len() >= 120 && corpus::clean().len() >= 40);
+    for row in 1..=51 {
+        assert!(faults.iter().any(|fault| fault.expected.row == row), "row {row} has no page");
+    }
+    for letter in 'A'..='G' {
+        assert!(faults.iter().filter(|fault| fault.expected.letter() == letter).count() >= 2, "{letter}");
+    }
+    for name in NOT_YET {
+        assert!(faults.iter().any(|fault| fault.name == *name), "{name} is no page");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_each_row_is_caught_in_place() {
+    let pool = pool(BackendChoice::Local, 2).await;
+    let mut faults = corpus::faults();
+    faults.retain(|fault| !NOT_YET.contains(&fault.name.as_str()));
+    faults.sort_by_key(|fault| fault.expected.row);
+    faults.dedup_by_key(|fault| fault.expected.row);
+    assert!(faults.len() > 45);
+    let (first, second) = faults.split_at(faults.len() / 2);
+    tokio::join!(assert_caught(&pool, first), assert_caught(&pool, second));
+    pool.close().await;
+}
+
+async fn assert_caught(pool: &BrowserPool, faults: &[Fault]) {
+    for Fault { name, page, expected } in faults {
+        let report = run(pool, page).await;
+        assert_eq!(expected.judge(&report), Verdict::Caught, "{name}: {:#?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn clean_pages_and_their_mutants_are_told_apart() {
+    let pool = pool(BackendChoice::Local, 2).await;
+    let clean: Vec<_> = corpus::clean().into_iter().step_by(CLEAN_STEP).collect();
+    let mutants = mutants(&clean, MUTANTS, 3);
+    assert_eq!(mutants.len(), MUTANTS);
+    let check_clean = async {
+        for (name, page) in &clean {
+            assert_eq!(run(&pool, page).await.findings, [], "{name}");
+        }
+    };
+    tokio::join!(check_clean, assert_caught(&pool, &mutants));
+    pool.close().await;
+}
