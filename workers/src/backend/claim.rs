@@ -30,7 +30,12 @@ pub(super) struct Desk {
     offers: Mutex<Option<mpsc::UnboundedSender<Claim>>>,
     offered: Mutex<mpsc::UnboundedReceiver<Claim>>,
     held: Mutex<Held>,
+    /// When a job was last met that only a newer release can run.
+    newer_met: Mutex<Option<Instant>>,
 }
+
+/// For how long a worker remembers that it met a job of a newer release.
+const NEWER_MEMORY: Duration = Duration::from_mins(1);
 
 /// Claims by pair and entry.
 type Held = HashMap<(PairId, String), Weak<ClaimInner>>;
@@ -52,6 +57,7 @@ impl Desk {
             offers: Mutex::new(Some(offers)),
             offered: Mutex::new(offered),
             held: Mutex::default(),
+            newer_met: Mutex::default(),
         }
     }
 
@@ -75,6 +81,16 @@ impl Desk {
         });
         held.insert(key, Arc::downgrade(&claim));
         Some(Claim(claim))
+    }
+
+    /// Notes a job that only a newer release can run.
+    pub(super) fn meet_newer(&self) {
+        *lock(&self.newer_met) = Some(Instant::now());
+    }
+
+    /// Whether newer releases should come first for now: whoever is always quicker would keep such jobs from them.
+    pub(super) fn lets_newer_first(&self) -> bool {
+        lock(&self.newer_met).is_some_and(|met| met.elapsed() < NEWER_MEMORY)
     }
 
     /// Passes a claim to the worker; `false` when it takes nothing any more.

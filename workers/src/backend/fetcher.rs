@@ -25,6 +25,8 @@ const BLOCK: Duration = Duration::from_secs(5);
 const READ_MAX: usize = 100;
 /// Pause after a failed call, doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// The head start of newer releases while there are jobs that only they can run.
+const HEAD_START: Duration = Duration::from_millis(100);
 /// How long a look may still take after the stop, lest what it has claimed wait for its lease to lapse.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -131,6 +133,9 @@ impl Fetcher {
     ) {
         if self.gate.is_closed() {
             return;
+        }
+        if self.desk.lets_newer_first() {
+            sleep(HEAD_START).await;
         }
         let begun = Instant::now();
         let looks_for_new = shard.source.as_ref().is_some_and(|source| source.own.is_none());

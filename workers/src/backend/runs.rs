@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Handler,
+    Handler, NEWER,
     claim::Claim,
     gate::{Gate, Place},
     outcome::Interrupted,
@@ -56,6 +56,11 @@ impl Runs {
         let (delivery, started) = (claim.delivery(), Instant::now());
         let time_max = delivery.step.time_max();
         let result = timeout(time_max, notes::keep(claim.notes(), self.handler.handle(delivery))).await;
+        if let Ok(Err(failure)) = &result
+            && failure.class == NEWER
+        {
+            claim.desk().meet_newer();
+        }
         metrics::histogram!("mondo_job_seconds", "step" => delivery.step.name())
             .record(started.elapsed().as_secs_f64());
         result.map_err(|_elapsed| Interrupted::TimedOut(time_max))?.map_err(Into::into)
