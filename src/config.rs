@@ -41,6 +41,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where a private Redis and the spool of this process live.
     pub data_dir: PathBuf,
+    /// The directory that belongs to this process's Redis; the spool is in it.
+    pub redis_dir: PathBuf,
     /// Where paid replies wait while Redis does not take them.
     pub spool: SpoolConfig,
     /// The steps whose jobs this process runs.
@@ -115,6 +117,7 @@ impl Config {
             replicas_min: u32_of(env.number("MONDO_REPLICAS_MIN", 0, 0..=5)),
             lease: seconds(env, "MONDO_LEASE_SECS", 12, 3..=3600),
             retention: retention(env),
+            redis_dir: data_dir.clone(),
             data_dir,
             steps: env.read(
                 "MONDO_STEPS",
@@ -141,6 +144,7 @@ impl Config {
     #[must_use]
     pub fn with_private_redis_in(mut self, dir: &Path) -> Self {
         self.spool.dir = spool_dir(dir, &self.prefix);
+        dir.clone_into(&mut self.redis_dir);
         self
     }
 

@@ -6,14 +6,15 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use mondo_jobs::{
     clock::now_ms,
+    disposition::Disposition,
     job::Step,
-    ports::Sandbox,
+    ports::{Sandbox, SandboxError},
     queue::{Admission, Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{self, FlowOptions, Pulse, WorkerOptions},
+    backend::{self, Errand, Failure, FlowOptions, OwnProcess, Pulse, WorkerOptions},
     llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
     sandbox::{self, BrowserPool, NoSandbox},
@@ -140,9 +141,7 @@ async fn connect(config: &Config, url: SecretString) -> anyhow::Result<Queue> {
 
 /// Running workers.
 pub struct Workers {
-    /// Absent where no job of `execute` is run: such a worker needs no browser.
-    pool: Option<Arc<BrowserPool>>,
-    journal: Journal,
+    work: Work,
     pulse: Pulse,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -157,27 +156,8 @@ impl Workers {
     /// When there is no sandbox, the responder is set up wrongly, the file of personas cannot be read, or the
     /// spool cannot be written.
     pub async fn start(config: &Config, queue: &Queue, marks: Option<Marks>) -> anyhow::Result<Self> {
-        let personas = match &config.personas {
-            None => Personas::embedded(),
-            Some(path) => Personas::from_file(path).context("MONDO_PERSONAS")?,
-        };
         tracing::info!("{}", config.llm.start_line());
-        let responder = llm::build(&config.llm)?;
-        let journal = journal(config, queue).await?;
-        let pool = if config.steps.contains(&Step::Execute) {
-            Some(sandbox::open(config.sandbox.clone()).await?)
-        } else {
-            None
-        };
-        let handler = Arc::new(Runner {
-            queue: queue.clone(),
-            journal: journal.clone(),
-            llm: responder,
-            responder: config.llm.name().into(),
-            sandbox: port(pool.as_ref()),
-            personas: Arc::new(personas),
-            limits: config.limits,
-        });
+        let work = Work::prepare(config, queue, &config.steps).await?;
         let pulse = Pulse::default();
         let options = WorkerOptions {
             steps: config.steps.iter().map(|step| (*step, config.slots(*step))).collect(),
@@ -188,19 +168,20 @@ impl Workers {
                 responder: Some(config.llm.name()),
                 ready_high: marks.map(|marks| marks.high),
             },
+            alone: Some(alone(config, queue)),
         };
 
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let (worker_queue, told) = (queue.clone(), stop.clone());
+        let (worker_queue, runner, told) = (queue.clone(), Arc::new(work.runner.clone()), stop.clone());
         let running = tasks.spawn(async move {
-            backend::run_workers(worker_queue, options, handler, told).await.context("workers ended")
+            backend::run_workers(worker_queue, options, runner, told).await.context("workers ended")
         });
-        tasks.spawn(journal.clone().run(stop.clone()));
+        tasks.spawn(work.runner.journal.clone().run(stop.clone()));
         if let Some(marks) = marks {
             tasks.spawn(keep_filled(queue.clone(), marks, stop.clone()));
         }
         tasks.close();
-        Ok(Self { pool, journal, pulse, stop, tasks, running })
+        Ok(Self { work, pulse, stop, tasks, running })
     }
 
     /// How long ago a stream was last polled with success, for readiness; absent before every one was.
@@ -229,17 +210,95 @@ impl Workers {
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
-        self.journal.close(FILE_TIME_MAX).await;
+        self.work.end().await;
+    }
+}
+
+/// What jobs of some steps are run with.
+struct Work {
+    runner: Runner,
+    /// Absent where no job of `execute` is run: such a worker needs no browser.
+    pool: Option<Arc<BrowserPool>>,
+}
+
+impl Work {
+    async fn prepare(config: &Config, queue: &Queue, steps: &[Step]) -> anyhow::Result<Self> {
+        let personas = match &config.personas {
+            None => Personas::embedded(),
+            Some(path) => Personas::from_file(path).context("MONDO_PERSONAS")?,
+        };
+        let responder = llm::build(&config.llm)?;
+        let journal = journal(config, queue, steps).await?;
+        let pool = if steps.contains(&Step::Execute) {
+            Some(sandbox::open(config.sandbox.clone()).await?)
+        } else {
+            None
+        };
+        let runner = Runner {
+            queue: queue.clone(),
+            journal,
+            llm: responder,
+            responder: config.llm.name().into(),
+            sandbox: port(pool.as_ref()),
+            personas: Arc::new(personas),
+            limits: config.limits,
+        };
+        Ok(Self { runner, pool })
+    }
+
+    async fn end(self) {
+        self.runner.journal.close(FILE_TIME_MAX).await;
         if let Some(pool) = self.pool {
             pool.close().await;
         }
     }
 }
 
+/// How a job gets a process of its own: `mondo worker --alone`, with this queue and its spool.
+fn alone(config: &Config, queue: &Queue) -> OwnProcess {
+    OwnProcess {
+        arguments: vec!["worker".into(), "--alone".into()],
+        environment: vec![("MONDO_DATA_DIR", config.redis_dir.clone().into())],
+        secrets: vec![("REDIS_URL", queue.url().clone())],
+    }
+}
+
+/// Runs one job for the worker that started this process, which stores how it ended.
+///
+/// # Errors
+/// When no job is named on standard input, or nobody listens any more.
+pub async fn run_alone(config: &Config) -> anyhow::Result<()> {
+    let errand = Errand::receive().context("reading a job from standard input")?;
+    let work = async {
+        let mut config = config.clone();
+        config.sandbox.slots = 1;
+        let queue = configured_queue(&config).await?;
+        Work::prepare(&config, &queue, &[errand.delivery().step]).await
+    };
+    match work.await {
+        Ok(work) => {
+            let ran = errand.run(Ok(&work.runner)).await;
+            work.end().await;
+            Ok(ran?)
+        }
+        Err(error) => Ok(errand.run(Err(cannot_begin(&error))).await?),
+    }
+}
+
+/// Nothing was tried: the job waits for better times.
+fn cannot_begin(error: &anyhow::Error) -> Failure {
+    let (disposition, class) = match error.downcast_ref::<SandboxError>() {
+        Some(error) => (error.disposition(), error.class()),
+        None => (Disposition::Wait { after: None }, "process"),
+    };
+    let chain = error.chain().map(ToString::to_string).collect();
+    Failure { disposition, class: class.to_owned(), chain }
+}
+
 /// The journal, with a spool where a step asks an LLM. What an earlier process had spooled is offered before any
 /// job is run.
-async fn journal(config: &Config, queue: &Queue) -> anyhow::Result<Journal> {
-    let pays = config.steps.iter().any(|step| *step != Step::Execute);
+async fn journal(config: &Config, queue: &Queue, steps: &[Step]) -> anyhow::Result<Journal> {
+    let pays = steps.iter().any(|step| *step != Step::Execute);
     let spool = if pays { Some(Spool::open(config.spool.clone()).await?) } else { None };
     let journal = Journal::new(queue.clone(), spool);
     if let Err(error) = journal.offer().await {

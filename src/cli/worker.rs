@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::stop_signal;
 use crate::{
     config::{self, Config},
-    engine::{Workers, configured_queue},
+    engine::{self, Workers, configured_queue},
 };
 
 /// Arguments of `mondo worker`.
@@ -23,6 +24,9 @@ pub(super) struct WorkerArgs {
     /// How many jobs of each LLM step run at once [default: `MONDO_CONCURRENCY`, else 8]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256), value_name = "N")]
     concurrency: Option<u16>,
+    /// Run the one job on standard input, for the worker that starts this process
+    #[arg(long, hide = true, exclusive = true)]
+    alone: bool,
 }
 
 /// A parsed list; clap would take a bare `Vec` for a repeated option.
@@ -35,6 +39,9 @@ fn steps(text: &str) -> Result<Steps, String> {
 }
 
 pub(super) async fn run(args: WorkerArgs, mut config: Config) -> anyhow::Result<ExitCode> {
+    if args.alone {
+        return run_alone(&config).await;
+    }
     if let Some(steps) = args.steps {
         config.steps = steps.to_vec();
     }
@@ -52,4 +59,11 @@ pub(super) async fn run(args: WorkerArgs, mut config: Config) -> anyhow::Result<
     workers.stop().await;
     tracing::info!("worker stopped");
     result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn run_alone(config: &Config) -> anyhow::Result<ExitCode> {
+    // A stop is for the worker that started us, and it tells us.
+    let _deaf = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    engine::run_alone(config).await?;
+    Ok(ExitCode::SUCCESS)
 }

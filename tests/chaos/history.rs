@@ -17,7 +17,7 @@ use crate::now_us;
 pub(crate) struct Event {
     pub(crate) at_us: u64,
     pub(crate) job: String,
-    /// Counts the runs of this process.
+    /// Names the run.
     pub(crate) run: u64,
     pub(crate) what: What,
 }

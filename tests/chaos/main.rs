@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("worker") => runtime().block_on(worker::run(&worker::Settings::from_text(&arguments[2]))),
+        Some("alone") => runtime().block_on(worker::run_alone(&worker::Settings::from_text(&arguments[2]))),
         Some("run") => {
             arguments.remove(1);
             runtime().block_on(controller::run(Plan::parse_from(arguments)))

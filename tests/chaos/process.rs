@@ -36,7 +36,7 @@ impl Seat {
         let log = File::options().create(true).append(true).open(self.log()).expect("a log file");
         let child = Command::new(std::env::current_exe().expect("a path"))
             .arg("worker")
-            .arg(serde_json::to_string(&self.settings).expect("plain data"))
+            .arg(self.settings.to_text())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -20,7 +20,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{Failure, FlowOptions, Handler, Pulse, WorkerOptions, run_workers},
+    backend::{Errand, Failure, FlowOptions, Handler, OwnProcess, Pulse, WorkerOptions, run_workers},
     llm::{
         journal::Journal,
         openai::{OpenAi, OpenAiConfig},
@@ -63,7 +63,11 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn from_text(text: &str) -> Self {
-        serde_json::from_str(text).expect("settings as the controller writes them")
+        serde_json::from_str(text).expect("settings as they are written below")
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("plain data")
     }
 }
 
@@ -73,52 +77,12 @@ tokio::task_local! {
 }
 
 pub(crate) async fn run(settings: &Settings) -> ExitCode {
-    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
-    let queue = Queue::connect(QueueConfig {
-        url: settings.redis.clone().into(),
-        prefix: settings.prefix.clone(),
-        lease: Duration::from_secs(settings.lease_secs),
-        shards: 1,
-        retention: Retention::default(),
-        bounds: Bounds::default(),
-        replicas_min: 0,
-        connect_time_max: Duration::from_mins(2),
-    })
-    .await;
-    let queue = match queue {
-        Ok(queue) => queue,
-        Err(error) => {
-            tracing::error!(%error, "no queue");
-            return ExitCode::FAILURE;
-        }
-    };
-    let config = OpenAiConfig {
-        provider: "chaos".to_owned(),
-        base_url: settings.base_url.clone(),
-        key: None,
-        model: "books".to_owned(),
-        timeout: Duration::from_mins(2),
-        idle: Duration::from_mins(1),
-        price_in: 1.0,
-        price_out: 1.0,
-    };
-    let spool = SpoolConfig { dir: settings.spool.clone(), bytes_max: SPOOL_BYTES_MAX };
-    let journal = Journal::new(queue.clone(), Some(Spool::open(spool).await.expect("a spool")));
-    if let Err(error) = journal.offer().await {
-        tracing::warn!(%error, "redis does not take what is spooled");
-    }
-    let handler = Witness {
-        history: Writer::open(&settings.history),
-        runs: AtomicU64::new(0),
-        runner: Runner {
-            queue: queue.clone(),
-            journal: journal.clone(),
-            llm: Arc::new(Marked(OpenAi::new(&config).expect("a client"))),
-            responder: config.responder().into(),
-            sandbox: Arc::new(Browserless(Mutex::new(Dice::new(settings.seed)))),
-            personas: Arc::new(Personas::embedded()),
-            limits: Limits { fix_rounds_max: 3 },
-        },
+    start_log();
+    let Some(handler) = Witness::start(settings).await else { return ExitCode::FAILURE };
+    let alone = OwnProcess {
+        arguments: vec!["alone".into(), settings.to_text().into()],
+        environment: Vec::new(),
+        secrets: Vec::new(),
     };
     let options = WorkerOptions {
         steps: Step::ALL.map(|step| (step, settings.slots)).to_vec(),
@@ -126,9 +90,11 @@ pub(crate) async fn run(settings: &Settings) -> ExitCode {
         progress_max: PROGRESS_MAX,
         pulse: Pulse::default(),
         flow: FlowOptions::default(),
+        alone: Some(alone),
     };
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(shutdown_on_signal(shutdown.clone()));
+    let Runner { queue, journal, .. } = handler.runner.clone();
     let ended = run_workers(queue, options, Arc::new(handler), shutdown).await;
     journal.close(CLOSE_TIME_MAX).await;
     match ended {
@@ -138,6 +104,21 @@ pub(crate) async fn run(settings: &Settings) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a worker starts for a job that was there when a worker ended.
+pub(crate) async fn run_alone(settings: &Settings) -> ExitCode {
+    start_log();
+    let errand = Errand::receive().expect("a job");
+    let Some(handler) = Witness::start(settings).await else { return ExitCode::FAILURE };
+    let journal = handler.runner.journal.clone();
+    let ran = errand.run(Ok(&handler)).await;
+    journal.close(CLOSE_TIME_MAX).await;
+    if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn start_log() {
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
 }
 
 async fn shutdown_on_signal(shutdown: CancellationToken) {
@@ -152,6 +133,53 @@ struct Witness {
     history: Writer,
     runs: AtomicU64,
     runner: Runner,
+}
+
+impl Witness {
+    /// None, and a word in the log, where Redis is away for too long.
+    async fn start(settings: &Settings) -> Option<Self> {
+        let queue = Queue::connect(QueueConfig {
+            url: settings.redis.clone().into(),
+            prefix: settings.prefix.clone(),
+            lease: Duration::from_secs(settings.lease_secs),
+            shards: 1,
+            retention: Retention::default(),
+            bounds: Bounds::default(),
+            replicas_min: 0,
+            connect_time_max: Duration::from_mins(2),
+        })
+        .await;
+        let queue = queue.inspect_err(|error| tracing::error!(%error, "no queue")).ok()?;
+        let config = OpenAiConfig {
+            provider: "chaos".to_owned(),
+            base_url: settings.base_url.clone(),
+            key: None,
+            model: "books".to_owned(),
+            timeout: Duration::from_mins(2),
+            idle: Duration::from_mins(1),
+            price_in: 1.0,
+            price_out: 1.0,
+        };
+        let spool = SpoolConfig { dir: settings.spool.clone(), bytes_max: SPOOL_BYTES_MAX };
+        let journal = Journal::new(queue.clone(), Some(Spool::open(spool).await.expect("a spool")));
+        if let Err(error) = journal.offer().await {
+            tracing::warn!(%error, "redis does not take what is spooled");
+        }
+        Some(Self {
+            history: Writer::open(&settings.history),
+            // Processes of one worker share its history.
+            runs: AtomicU64::new(u64::from(std::process::id()) << 32),
+            runner: Runner {
+                queue,
+                journal,
+                llm: Arc::new(Marked(OpenAi::new(&config).expect("a client"))),
+                responder: config.responder().into(),
+                sandbox: Arc::new(Browserless(Mutex::new(Dice::new(settings.seed)))),
+                personas: Arc::new(Personas::embedded()),
+                limits: Limits { fix_rounds_max: 3 },
+            },
+        })
+    }
 }
 
 /// Notes a run that is dropped in the middle.

@@ -250,6 +250,78 @@ async fn a_job_that_ends_three_workers_takes_no_other_job_with_it() {
     assert!(letters[0].chain[0].contains("3 times"), "{:?}", letters[0].chain);
 }
 
+/// The process that a worker has started for a job, once it has.
+async fn process_of_its_own(worker: &Running) -> u32 {
+    let own = worker.0.id();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        for entry in std::fs::read_dir("/proc").unwrap() {
+            let Ok(pid) = entry.unwrap().file_name().to_str().unwrap_or_default().parse::<u32>() else {
+                continue;
+            };
+            let read =
+                |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let parent =
+                read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+            if parent == Some(own) && read("cmdline").contains("--alone") {
+                return pid;
+            }
+        }
+        assert!(Instant::now() < deadline, "no process of its own");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_was_there_at_a_crash_runs_in_a_process_of_its_own() {
+    const INNOCENT: u64 = 5;
+    let crash = Crash::with_pairs(INNOCENT + 1).await;
+    crash.llm.poison_the_first();
+    let start = |name: &str| {
+        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join(name))
+    };
+    let mut first = start("first");
+    crash.until("the poison", |_| crash.llm.poison_was_asked() == 1).await;
+    first.kill();
+    let mut second = start("second");
+    for asked in [2, 3] {
+        crash.until("the poison", |_| crash.llm.poison_was_asked() == asked).await;
+        let process = process_of_its_own(&second).await;
+        let killed = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+    crash.until("the letter", |stats| stats.dead == 1).await;
+    let committed = |stats: &Stats| stats.counters.get("committed").copied() == i64::try_from(INNOCENT).ok();
+    crash.until("the innocent", committed).await;
+    assert!(second.0.try_wait().unwrap().is_none(), "the worker is still there:\n{}", crash.logs());
+
+    let letters = crash.queue.dead(&DeadFilter::default(), 10).await.unwrap();
+    assert_eq!((letters[0].class.as_str(), letters[0].crashes, letters[0].attempts), ("crashed", 3, 0));
+    assert!(letters[0].chain[1].contains("killed by signal 9"), "{:?}", letters[0].chain);
+    assert!(letters[0].log.iter().any(|line| line.contains("process of its own")), "{:?}", letters[0].log);
+    assert_eq!(crash.queue.doctor().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_process_of_its_own_ends_with_the_worker_that_started_it() {
+    let crash = Crash::with_pairs(1).await;
+    crash.llm.poison_the_first();
+    let start = |name: &str| {
+        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join(name))
+    };
+    let mut first = start("first");
+    crash.until("the poison", |_| crash.llm.poison_was_asked() == 1).await;
+    first.kill();
+    let mut second = start("second");
+    crash.until("the poison", |_| crash.llm.poison_was_asked() == 2).await;
+    let process = process_of_its_own(&second).await;
+
+    second.kill();
+
+    let gone = async || !std::fs::exists(format!("/proc/{process}")).unwrap();
+    until("its process is gone", gone).await;
+}
+
 #[tokio::test]
 async fn a_stop_while_redis_is_away_is_prompt_and_says_what_it_leaves() {
     let mut crash = Crash::start().await;

@@ -87,6 +87,7 @@ async fn pairs_are_made_whatever_the_server_does() {
         grace: Duration::from_secs(5),
         pulse: Pulse::default(),
         flow: FlowOptions::default(),
+        alone: None,
     };
     let stop = CancellationToken::new();
     let workers = TaskTracker::new().spawn(backend::run_workers(

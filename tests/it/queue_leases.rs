@@ -76,14 +76,19 @@ async fn the_next_lapse_is_known_before_it_comes() {
 }
 
 #[tokio::test]
-async fn a_job_that_waits_to_begin_again_is_not_charged_with_the_end_of_its_worker() {
-    let test = TestQueue::with_lease(Duration::from_millis(1)).await;
+async fn a_process_that_ended_is_counted_as_a_crash_and_uses_no_attempt() {
+    let test = TestQueue::start().await;
     test.pairs(1).await;
-    let delivery = test.claim(Step::Objects, "first").await;
-    assert!(test.queue.wait_to_begin(&delivery, "first").await.unwrap());
-    assert_eq!(test.reclaim(Step::Objects, "second").await[0].crashes, 0);
-    assert!(test.queue.begin(&delivery, "second").await.unwrap());
-    assert_eq!(test.reclaim(Step::Objects, "third").await[0].crashes, 1);
+    let delivery = test.claim(Step::Objects, "one").await;
+    assert!(
+        !test.queue.crashed(&delivery, "other", Duration::ZERO).await.unwrap(),
+        "not a stranger's to say"
+    );
+    assert!(test.queue.crashed(&delivery, "one", Duration::ZERO).await.unwrap());
+    test.queue.promote().await.unwrap();
+    let again = test.claim(Step::Objects, "one").await;
+    assert_eq!((again.attempts, again.crashes), (0, 1));
+    assert_eq!(test.counter("crashed").await, 1);
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ async fn a_worker_whose_threads_are_all_busy_for_three_leases_keeps_its_leases()
                 progress_max: Duration::from_mins(5),
                 flow: FlowOptions::default(),
                 pulse: Pulse::default(),
+                alone: None,
             };
             run_workers(queue, options, handler, told).await
         })

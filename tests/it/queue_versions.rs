@@ -56,6 +56,7 @@ fn start(test: &TestQueue, handler: Arc<dyn Handler>, stop: &CancellationToken, 
         progress_max: Duration::from_mins(5),
         flow: FlowOptions::default(),
         pulse: Pulse::default(),
+        alone: None,
     };
     let workers = run_workers(test.queue.clone(), options, handler, stop.clone());
     tasks.spawn(async move { workers.await.unwrap() });

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::{
     Event, Level, Subscriber,
@@ -39,21 +40,38 @@ struct Kept {
     model: Option<String>,
 }
 
+/// What is left of a run.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Remains {
+    /// The last lines of its log, oldest first.
+    pub(crate) lines: Vec<String>,
+    /// Provider and model that it asked last.
+    pub(crate) model: Option<String>,
+}
+
 impl Notes {
-    /// The last lines, oldest first.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.kept().lines.iter().cloned().collect()
+    pub(crate) fn remains(&self) -> Remains {
+        let kept = self.kept();
+        Remains { lines: kept.lines.iter().cloned().collect(), model: kept.model.clone() }
     }
 
-    /// Provider and model that were asked last.
-    pub(crate) fn model(&self) -> Option<String> {
-        self.kept().model.clone()
+    /// Takes over the notes of a run elsewhere, in place of its own.
+    pub(crate) fn adopt(&self, remains: Remains) {
+        *self.kept() = Kept::default();
+        for line in remains.lines {
+            self.add(line);
+        }
+        self.kept().model = remains.model;
     }
 
-    fn add(&self, text: &str) {
+    fn add_now(&self, text: &str) {
+        let seconds = self.kept().started.map_or(0.0, |started| started.elapsed().as_secs_f64());
+        self.add(format!("+{seconds:.3}s {text}"));
+    }
+
+    /// Adds a line, and forgets what is over the bounds.
+    pub(crate) fn add(&self, mut line: String) {
         let mut kept = self.kept();
-        let seconds = kept.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-        let mut line = format!("+{seconds:.3}s {text}");
         line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
         kept.bytes += line.len();
         kept.lines.push_back(line);
@@ -93,7 +111,7 @@ impl<S: Subscriber> Layer<S> for NotesLayer {
         let _ = NOTES.try_with(|notes| {
             let mut line = Line(format!("{} ", event.metadata().level()));
             event.record(&mut line);
-            notes.add(&line.0);
+            notes.add_now(&line.0);
         });
     }
 }

@@ -1,6 +1,7 @@
 //! What recent pairs have used, so that new ones differ.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::disposition::Disposition;
 
@@ -8,7 +9,8 @@ use crate::disposition::Disposition;
 pub const RECENT_MAX: usize = 200;
 
 /// A list of recent things. Steps read it through [`Memory`]; a commit adds to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RecentList {
     /// Objects that questions were about.
     Objects,

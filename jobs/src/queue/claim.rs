@@ -230,32 +230,16 @@ impl Queue {
             .collect())
     }
 
-    /// Notes that a claimed job is begun: should its worker end now, it counts as a crash. A fresh claim counts as
-    /// begun from the first. `false` when the lease is lost.
+    /// Notes that a job that was taken over is begun: should its worker end from now on, that counts as a crash. A
+    /// fresh claim counts as begun from the first. `false` when the lease is lost.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn begin(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
-        self.mark(delivery, consumer, 1).await
-    }
-
-    /// Notes that a claimed job waits to be begun: should its worker end now, it is none of the job's doing.
-    /// `false` when the lease is lost.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn wait_to_begin(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
-        self.mark(delivery, consumer, 0).await
-    }
-
-    async fn mark(&self, delivery: &Delivery, consumer: &str, begun: u32) -> Result<bool, QueueError> {
         let keys = self.keys(delivery.pair);
         let mut call = self.scripts().begin.key(keys.stream(delivery.step, delivery.priority));
-        call.arg(GROUP).arg(consumer).arg(&delivery.entry).arg(begun);
-        match call.invoke_async::<u32>(&mut self.link(keys)).await {
-            Err(error) if is_group_missing(&error) => Ok(false),
-            noted => Ok(noted? == 1),
-        }
+        call.arg(GROUP).arg(consumer).arg(&delivery.entry);
+        self.owned(keys, &call).await
     }
 }
 

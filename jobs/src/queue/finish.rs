@@ -126,6 +126,21 @@ impl Queue {
         self.delay(delivery, consumer, &Entry::of(delivery), delay, "waited").await
     }
 
+    /// Runs the job again after `delay`, because the process it ran in ended; uses no attempt. `false` when the
+    /// lease is lost.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn crashed(
+        &self,
+        delivery: &Delivery,
+        consumer: &str,
+        delay: Duration,
+    ) -> Result<bool, QueueError> {
+        let entry = Entry { crashes: delivery.crashes.saturating_add(1), ..Entry::of(delivery) };
+        self.delay(delivery, consumer, &entry, delay, "crashed").await
+    }
+
     async fn delay(
         &self,
         delivery: &Delivery,
@@ -190,7 +205,7 @@ impl Queue {
     }
 
     /// Calls a script that only the owner of a lease may call. Without a group nobody owns anything.
-    async fn owned(&self, keys: &Keys, call: &ScriptInvocation<'_>) -> Result<bool, QueueError> {
+    pub(super) async fn owned(&self, keys: &Keys, call: &ScriptInvocation<'_>) -> Result<bool, QueueError> {
         match call.invoke_async::<i64>(&mut self.link(keys)).await {
             Ok(done) => Ok(done == 1),
             Err(error) if is_group_missing(&error) => Ok(false),

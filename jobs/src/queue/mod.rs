@@ -32,6 +32,7 @@ use std::{
 };
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     admission::{Admission, Bound},
@@ -103,6 +104,11 @@ impl Queue {
         self.inner.config.lease
     }
 
+    /// Where Redis is, for another process of ours.
+    pub fn url(&self) -> &SecretString {
+        &self.inner.config.url
+    }
+
     /// The shared connection to the server that holds these keys.
     fn link(&self, keys: &Keys) -> Link {
         let links = &self.inner.links;
@@ -142,7 +148,7 @@ impl Queue {
 }
 
 /// A job that is about to be added to its step's stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewJob {
     /// Its id.
     pub id: JobId,
@@ -192,7 +198,7 @@ impl Default for Bounds {
 }
 
 /// One claimed job and the right to finish it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The job's id.
     pub job: JobId,
@@ -213,7 +219,7 @@ pub struct Delivery {
 }
 
 /// Everything a finished job stores, in one transaction with its acknowledgement.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Commit {
     /// What the job did; its presence marks the job as committed.
     pub record: Vec<u8>,
@@ -230,7 +236,7 @@ pub struct Commit {
 }
 
 /// How a pair ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// It goes to the ready list with this body, at most 2 MiB of JSON.
     Ready {

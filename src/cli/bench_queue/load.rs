@@ -315,6 +315,7 @@ impl Workers {
             progress_max: Duration::from_mins(5),
             pulse: Pulse::default(),
             flow: FlowOptions { responder: Some("bench/none".to_owned()), ready_high: Some(u64::MAX) },
+            alone: None,
         };
         let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());
         running.spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));

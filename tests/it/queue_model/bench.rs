@@ -14,7 +14,7 @@ use mondo_jobs::{
 use redis::{FromRedisValue, Value, aio::MultiplexedConnection, from_redis_value};
 
 use super::{
-    call::{Admitted, Answer, Call, Claimed},
+    call::{Admitted, Answer, Call, Claimed, Why},
     model::{FAR, lane_name, pair_id, worker_name},
     ops::{PAIRS, STEPS},
     view::{Claim, Delayed, Queued, Record, View},
@@ -63,13 +63,9 @@ impl Bench {
             }
             Call::Claim { worker, step, count } => self.claim(*worker, *step, *count).await,
             Call::Own { worker, step } => self.own(*worker, *step).await,
-            Call::Begin { delivery, begun } => {
+            Call::Begin { delivery } => {
                 let (worker, delivery) = &self.deliveries[*delivery];
-                Answer::Done(if *begun {
-                    queue.begin(delivery, worker).await.unwrap()
-                } else {
-                    queue.wait_to_begin(delivery, worker).await.unwrap()
-                })
+                Answer::Done(queue.begin(delivery, worker).await.unwrap())
             }
             Call::Renew { worker, deliveries } => {
                 let held: Vec<&Delivery> =
@@ -81,7 +77,7 @@ impl Bench {
                     commits.iter().map(|(place, commit)| (&self.deliveries[*place].1, commit)).collect();
                 Answer::Committed(queue.commit_all(&commits).await.unwrap())
             }
-            Call::Delay { delivery, counted, due } => self.delay(*delivery, *counted, *due).await,
+            Call::Delay { delivery, why, due } => self.delay(*delivery, *why, *due).await,
             Call::Bury { delivery, attempts } => {
                 let (worker, delivery) = &self.deliveries[*delivery];
                 Answer::Done(queue.bury(delivery, worker, &death(*attempts, "test", &["no"])).await.unwrap())
@@ -198,15 +194,16 @@ impl Bench {
         let _: Value = self.command(&["ZADD", &key(set), "XX", &time.to_string(), member]).await;
     }
 
-    async fn delay(&mut self, delivery: usize, counted: bool, due: u64) -> Answer {
+    async fn delay(&mut self, delivery: usize, why: Why, due: u64) -> Answer {
         let from = self.now_ms().await;
         let wait = if due >= FAR { LATER } else { Duration::ZERO };
         let (worker, delivery) = self.deliveries[delivery].clone();
-        let done = if counted {
-            self.queue.retry(&delivery, &worker, wait).await.unwrap()
-        } else {
-            self.queue.wait(&delivery, &worker, wait).await.unwrap()
+        let done = match why {
+            Why::Retry => self.queue.retry(&delivery, &worker, wait).await,
+            Why::Wait => self.queue.wait(&delivery, &worker, wait).await,
+            Why::Crashed => self.queue.crashed(&delivery, &worker, wait).await,
         };
+        let done = done.unwrap();
         if done {
             let number = delivery.priority as usize * Step::ALL.len() + delivery.step as usize + 1;
             self.settle_time("delayed", &format!("{number}:{}", delivery.job), from, wait, due).await;

@@ -25,7 +25,6 @@ pub(super) enum Call {
     },
     Begin {
         delivery: usize,
-        begun: bool,
     },
     Renew {
         worker: usize,
@@ -35,7 +34,7 @@ pub(super) enum Call {
     /// `due` is the time of the model at which it is due.
     Delay {
         delivery: usize,
-        counted: bool,
+        why: Why,
         due: u64,
     },
     Bury {
@@ -70,6 +69,14 @@ pub(super) enum Call {
     Cancel(PairId),
     FlushAll,
     ScriptFlush,
+}
+
+/// Why a job is delayed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Why {
+    Retry,
+    Wait,
+    Crashed,
 }
 
 /// What it answers.

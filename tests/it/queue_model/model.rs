@@ -9,7 +9,7 @@ use mondo_jobs::{
 };
 
 use super::{
-    call::{Admitted, Answer, Call, Claimed},
+    call::{Admitted, Answer, Call, Claimed, Why},
     ops::{Ending, HELD_MAX, Op, STEPS},
 };
 use crate::support::queue::new_job;
@@ -96,6 +96,7 @@ impl Model {
             Op::Begin { pick, .. }
             | Op::Retry { pick, .. }
             | Op::Wait { pick, .. }
+            | Op::Crashed { pick, .. }
             | Op::Bury { pick }
             | Op::Release { pick } => match self.pick(pick) {
                 Some(delivery) => self.end_run(op, delivery),
@@ -328,42 +329,39 @@ impl Model {
         let now = self.tick();
         let owned = self.owned(&delivery);
         let done = Answer::Done(owned.is_some());
-        let due = |later: bool| if later { now + FAR } else { now };
-        let failed = delivery.attempts + 1;
-        let (call, attempts, to, counter) = match *op {
-            Op::Begin { begun, .. } => {
+        let delay = |later, why| {
+            let due = if later { now + FAR } else { now };
+            (Call::Delay { delivery: place, why, due }, Place::Delayed { due })
+        };
+        let (mut attempts, mut crashes) = (delivery.attempts, delivery.crashes);
+        let ((call, to), counter) = match *op {
+            Op::Begin { .. } => {
                 if let Some((_, lease)) = owned {
-                    *lease = Lease {
-                        count: lease.count - lease.count % 2 + u32::from(begun),
-                        lapsed: false,
-                        ..*lease
-                    };
+                    *lease = Lease { count: lease.count + 1 - lease.count % 2, lapsed: false, ..*lease };
                 }
-                return (Call::Begin { delivery: place, begun }, done);
+                return (Call::Begin { delivery: place }, done);
             }
-            Op::Retry { later, .. } if failed < delivery.job.step.attempts_max() => {
-                let due = due(later);
-                (
-                    Call::Delay { delivery: place, counted: true, due },
-                    failed,
-                    Place::Delayed { due },
-                    "retried",
-                )
+            Op::Retry { later, .. } if attempts + 1 < delivery.job.step.attempts_max() => {
+                attempts += 1;
+                (delay(later, Why::Retry), "retried")
             }
-            Op::Wait { later, .. } => {
-                let due = due(later);
-                let call = Call::Delay { delivery: place, counted: false, due };
-                (call, delivery.attempts, Place::Delayed { due }, "waited")
+            Op::Wait { later, .. } => (delay(later, Why::Wait), "waited"),
+            Op::Crashed { later, .. } => {
+                crashes += 1;
+                (delay(later, Why::Crashed), "crashed")
             }
             Op::Release { .. } => {
                 let to = Place::Stream { entry: now, lease: None };
-                (Call::Release { delivery: place }, delivery.attempts, to, "released")
+                ((Call::Release { delivery: place }, to), "released")
             }
-            _ => (Call::Bury { delivery: place, attempts: failed }, failed, Place::Dead, "buried"),
+            _ => {
+                attempts += 1;
+                ((Call::Bury { delivery: place, attempts }, Place::Dead), "buried")
+            }
         };
         if owned.is_some() {
             let found = self.jobs.get_mut(&delivery.job.id()).unwrap();
-            (found.attempts, found.crashes, found.place) = (attempts, delivery.crashes, to);
+            (found.attempts, found.crashes, found.place) = (attempts, crashes, to);
             self.raise(counter, 1);
         }
         (call, done)

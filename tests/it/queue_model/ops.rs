@@ -33,7 +33,6 @@ pub(super) enum Op {
     },
     Begin {
         pick: usize,
-        begun: bool,
     },
     Renew {
         worker: usize,
@@ -47,6 +46,11 @@ pub(super) enum Op {
         later: bool,
     },
     Wait {
+        pick: usize,
+        later: bool,
+    },
+    /// The process of a job ends, and its worker sees that.
+    Crashed {
         pick: usize,
         later: bool,
     },
@@ -112,12 +116,13 @@ pub(super) fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(first, count, priority, marks)| Op::Start { first, count, priority, marks }),
         30 => (worker(), pick(), 1..4_usize).prop_map(|(worker, pick, count)| Op::Claim { worker, pick, count }),
         2 => (worker(), step()).prop_map(|(worker, step)| Op::Own { worker, step }),
-        4 => (pick(), any::<bool>()).prop_map(|(pick, begun)| Op::Begin { pick, begun }),
+        4 => pick().prop_map(|pick| Op::Begin { pick }),
         4 => worker().prop_map(|worker| Op::Renew { worker }),
         30 => (proptest::collection::vec(pick(), 1..4), ending)
             .prop_map(|(picks, ending)| Op::Commit { picks, ending }),
         6 => (pick(), any::<bool>()).prop_map(|(pick, later)| Op::Retry { pick, later }),
         3 => (pick(), any::<bool>()).prop_map(|(pick, later)| Op::Wait { pick, later }),
+        3 => (pick(), any::<bool>()).prop_map(|(pick, later)| Op::Crashed { pick, later }),
         6 => pick().prop_map(|pick| Op::Bury { pick }),
         3 => pick().prop_map(|pick| Op::Release { pick }),
         6 => worker().prop_map(|worker| Op::Crash { worker }),

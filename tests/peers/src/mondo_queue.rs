@@ -104,6 +104,7 @@ impl Peer for Mondo {
             progress_max: Duration::from_mins(5),
             pulse: Pulse::default(),
             flow: FlowOptions { responder: None, ready_high: None },
+            alone: None,
         };
         let walker = Walker {
             chained: steps > 1,

@@ -18,6 +18,7 @@ use super::{
     outage::Outage,
     outcome::Outcome,
 };
+use crate::notes::Remains;
 
 /// A batch is sent when it has so many bytes, so that one script stays short.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -92,7 +93,7 @@ impl Acker {
                     let attempts = claim.delivery().attempts.saturating_add(1);
                     let (class, chain) = (error.class().to_owned(), vec![error.to_string()]);
                     tracing::error!(job.id = %claim.delivery().job, %error, "result cannot be stored; the job is a dead letter");
-                    self.end(claim, &Outcome::Bury { attempts, class, chain }).await;
+                    self.end(claim, &Outcome::Bury { attempts, crashes: 0, class, chain }).await;
                 }
             }
         }
@@ -107,13 +108,18 @@ impl Acker {
             Outcome::Wait(delay) => {
                 ("waited", self.insist(|| self.queue.wait(delivery, consumer, *delay)).await)
             }
-            Outcome::Bury { attempts, class, chain } => {
+            Outcome::Crash(delay) => {
+                ("crashed", self.insist(|| self.queue.crashed(delivery, consumer, *delay)).await)
+            }
+            Outcome::Bury { attempts, crashes, class, chain } => {
+                let Remains { lines: log, model } = claim.notes().remains();
                 let death = Death {
                     attempts: *attempts,
+                    crashes: *crashes,
                     class: class.clone(),
                     chain: chain.clone(),
-                    model: claim.notes().model(),
-                    log: claim.notes().lines(),
+                    model,
+                    log,
                 };
                 ("buried", self.insist(|| self.queue.bury(delivery, consumer, &death)).await)
             }

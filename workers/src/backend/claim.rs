@@ -24,6 +24,8 @@ pub(super) struct Desk {
     pub(super) consumer: String,
     /// One permit for each slot; a claim holds one from before it is offered until its end is stored.
     pub(super) credit: Arc<Semaphore>,
+    /// As many again, for what gone workers left behind: it has waited for long enough.
+    pub(super) spare: Arc<Semaphore>,
     pub(super) slots: usize,
     pub(super) beat: Arc<Beat>,
     /// Claims on their way to the worker, never more than slots; absent once none is taken any more.
@@ -52,6 +54,7 @@ impl Desk {
             step,
             consumer,
             credit: Arc::new(Semaphore::new(slots)),
+            spare: Arc::new(Semaphore::new(slots)),
             slots,
             beat,
             offers: Mutex::new(Some(offers)),
@@ -73,7 +76,6 @@ impl Desk {
             delivery,
             desk: Arc::clone(self),
             stop: CancellationToken::new(),
-            ended: CancellationToken::new(),
             notes: Arc::default(),
             phase: AtomicU8::new(UNSTARTED),
             renewed: Mutex::new(Instant::now()),
@@ -128,7 +130,6 @@ struct ClaimInner {
     delivery: Delivery,
     desk: Arc<Desk>,
     stop: CancellationToken,
-    ended: CancellationToken,
     notes: Arc<Notes>,
     phase: AtomicU8,
     renewed: Mutex<Instant>,
@@ -158,11 +159,6 @@ impl Claim {
     /// Cancelled when the run may not go on: the lease is lost, or the job was handed back.
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.0.stop
-    }
-
-    /// Cancelled when the claim is gone, its end stored.
-    pub(super) fn ended(&self) -> CancellationToken {
-        self.0.ended.clone()
     }
 
     /// The lease was renewed by a call that was begun at this moment.
@@ -212,6 +208,5 @@ impl Claim {
 impl Drop for ClaimInner {
     fn drop(&mut self) {
         lock(&self.desk.held).remove(&(self.delivery.pair, self.delivery.entry.clone()));
-        self.ended.cancel();
     }
 }

@@ -14,7 +14,6 @@ use super::{
     acker::{Ending, Endings},
     claim::{Claim, Desk},
     flow::{Flow, SLOW_PERIOD},
-    gate::Gate,
     outage::Outage,
     outcome::{CRASHES_MAX, Outcome, crashed},
 };
@@ -33,7 +32,6 @@ const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Fetcher {
     pub(super) queue: Queue,
     pub(super) desk: Arc<Desk>,
-    pub(super) gate: Arc<Gate>,
     pub(super) flow: Arc<Flow>,
     pub(super) outage: Arc<Outage>,
     pub(super) counter: Counter,
@@ -94,12 +92,11 @@ impl Fetcher {
         }
     }
 
-    /// Waits for a bell. A stop, a pause, or a gate that closes, ends the wait.
+    /// Waits for a bell. A stop or a pause ends the wait.
     async fn wait(&self, bells: &mut FuturesUnordered<Bell>) -> Option<(usize, Result<bool, QueueError>)> {
         tokio::select! {
             biased;
             () = self.counter.stop.cancelled() => None,
-            () = self.gate.until_closed() => None,
             () = self.flow.until_paused(self.desk.step) => None,
             rung = bells.next() => rung,
         }
@@ -131,9 +128,6 @@ impl Fetcher {
         bells: &mut FuturesUnordered<Bell>,
         slots: OwnedSemaphorePermit,
     ) {
-        if self.gate.is_closed() {
-            return;
-        }
         if self.desk.lets_newer_first() {
             sleep(HEAD_START).await;
         }
@@ -183,7 +177,7 @@ impl Fetcher {
         }));
     }
 
-    /// Free slots, at least one, once the flow and the gate let the step claim; `None` when it is time to stop.
+    /// Free slots, at least one, once the flow lets the step claim; `None` when it is time to stop.
     async fn slots(&self) -> Option<OwnedSemaphorePermit> {
         self.counter.stop.run_until_cancelled(self.in_flow()).await?;
         if self.counter.stop.is_cancelled() {
@@ -191,15 +185,10 @@ impl Fetcher {
         }
         let credit = &self.desk.credit;
         // Not a match on the attempt itself: that would hold a slot while it waits for one.
-        let at_once = if self.gate.is_closed() { None } else { Arc::clone(credit).try_acquire_owned().ok() };
-        let mut slots = if let Some(slot) = at_once {
-            slot
-        } else {
-            let free = async {
-                self.gate.until_open().await;
-                Arc::clone(credit).acquire_owned().await.ok()
-            };
-            self.idle_until(free).await?
+        let at_once = Arc::clone(credit).try_acquire_owned().ok();
+        let mut slots = match at_once {
+            Some(slot) => slot,
+            None => self.idle_until(async { Arc::clone(credit).acquire_owned().await.ok() }).await?,
         };
         if self.flow.is_slow(self.desk.step) {
             return Some(slots);
@@ -312,7 +301,7 @@ impl Counter {
         let delivery = claim.delivery();
         if delivery.crashes >= CRASHES_MAX {
             tracing::error!(job.id = %delivery.job, "job ended its worker too often; it is a dead letter");
-            let outcome = crashed(delivery);
+            let outcome = crashed(delivery, None);
             self.end(Ending::Job(claim, outcome));
         } else if self.stop.is_cancelled() || !claim.desk().offer(claim.clone()) {
             self.hand_back(claim);

@@ -51,6 +51,12 @@ enum Pace {
     Paused,
 }
 
+impl Pace {
+    fn is_open(self) -> bool {
+        matches!(self, Self::Free | Self::Slow)
+    }
+}
+
 impl Flow {
     pub(super) fn new(queue: Queue, options: FlowOptions) -> Self {
         Self { queue, options, paces: watch::Sender::new([Pace::Unknown; 6]) }
@@ -58,6 +64,11 @@ impl Flow {
 
     pub(super) fn is_paused(&self, step: Step) -> bool {
         self.pace(step) == Pace::Paused
+    }
+
+    /// Whether jobs of the step may be claimed.
+    pub(super) fn is_open(&self, step: Step) -> bool {
+        self.pace(step).is_open()
     }
 
     pub(super) fn is_slow(&self, step: Step) -> bool {
@@ -71,7 +82,7 @@ impl Flow {
 
     /// Waits until jobs of the step may be claimed.
     pub(super) async fn until_open(&self, step: Step) {
-        self.until(|paces| matches!(paces[step as usize], Pace::Free | Pace::Slow)).await;
+        self.until(|paces| paces[step as usize].is_open()).await;
     }
 
     /// Waits until jobs of the step may not be claimed.

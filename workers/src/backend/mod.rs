@@ -3,16 +3,16 @@
 //!
 //! For each step there is one apalis worker. Its *fetcher* claims entries on a connection of its own; those
 //! over its free slots wait. A *renewer* keeps their leases on a thread of its own. The *takeover* brings what
-//! gone workers left behind, one job at a time, and the *gate* lets each of these run alone. Results go to one
+//! gone workers left behind; each of these jobs is run *alone*, in a process of its own. Results go to one
 //! *acker*, which commits them in batches. Without Redis they all pause, until the process has been of no use
 //! for so long that it ends.
 
 mod acker;
+mod alone;
 mod backoff;
 mod claim;
 mod fetcher;
 mod flow;
-mod gate;
 mod keeper;
 mod outage;
 mod outcome;
@@ -28,8 +28,10 @@ use mondo_jobs::{
     disposition::Disposition,
     queue::{Commit, Delivery},
 };
+use serde::{Deserialize, Serialize};
 
 pub use self::{
+    alone::{Errand, OwnProcess},
     flow::FlowOptions,
     pulse::Pulse,
     run::{WorkerOptions, WorkersError, run_workers},
@@ -53,7 +55,7 @@ pub trait Handler: Send + Sync {
 }
 
 /// Why a run gave nothing to commit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{class}: {}", chain.join(": "))]
 pub struct Failure {
     /// What becomes of the job.

@@ -11,6 +11,7 @@ use tokio::task::JoinError;
 
 use super::{
     Failure, NEWER,
+    alone::Crashed,
     backoff::{retry_delay, wait_delay},
 };
 
@@ -29,9 +30,13 @@ pub(super) enum Outcome {
     Wait(Duration),
     Bury {
         attempts: u32,
+        /// Since the job was claimed.
+        crashes: u32,
         class: String,
         chain: Vec<String>,
     },
+    /// The process it ran in ended: uses no attempt, and is counted apart.
+    Crash(Duration),
     /// Hand back with nothing counted.
     Release,
     /// Somebody else has it: nothing to do.
@@ -63,16 +68,31 @@ pub(super) fn decide(delivery: &Delivery, result: Result<Commit, BoxDynError>, r
         Some(Interrupted::LeaseLost | Interrupted::HandedBack) => return Outcome::Forget,
         Some(Interrupted::TimedOut(_)) | None => {}
     }
+    if let Some(Crashed(how)) = error.downcast_ref() {
+        return of_crash(delivery, how, random);
+    }
     of_failure(delivery, failure_of(error), random)
 }
 
-/// A job whose runs ended with their worker too often.
-pub(super) fn crashed(delivery: &Delivery) -> Outcome {
-    Outcome::Bury {
-        attempts: delivery.attempts,
-        class: "crashed".to_owned(),
-        chain: vec![format!("its worker ended {} times while running it", delivery.crashes)],
+/// A job whose runs ended with their worker too often; the last time just now and `how`, or before it was claimed.
+pub(super) fn crashed(delivery: &Delivery, how: Option<&str>) -> Outcome {
+    let crashes = u32::from(how.is_some());
+    let times = delivery.crashes.saturating_add(crashes);
+    let mut chain = vec![format!("its worker ended {times} times while running it")];
+    chain.extend(how.map(|how| format!("the last one, which ran nothing else: {how}")));
+    Outcome::Bury { attempts: delivery.attempts, crashes, class: "crashed".to_owned(), chain }
+}
+
+fn of_crash(delivery: &Delivery, how: &str, random: f64) -> Outcome {
+    let Delivery { job, step, crashes: before, .. } = delivery;
+    let crashes = before.saturating_add(1);
+    if crashes >= CRASHES_MAX {
+        tracing::error!(job.id = %job, %step, crashes, how, "job ended its worker too often; it is a dead letter");
+        return crashed(delivery, Some(how));
     }
+    let delay = retry_delay(*before, random);
+    tracing::warn!(job.id = %job, %step, crashes, how, ?delay, "the process of a job ended; it will be run again");
+    Outcome::Crash(delay)
 }
 
 fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
@@ -88,7 +108,7 @@ fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
         }
         Disposition::Retry | Disposition::Bury => {
             tracing::error!(job.id = %job, %step, attempt = failed, class, error, "job failed for good; it is a dead letter");
-            Outcome::Bury { attempts: failed, class, chain }
+            Outcome::Bury { attempts: failed, crashes: 0, class, chain }
         }
         Disposition::Wait { after } => {
             let delay = wait_delay(after, random);
@@ -105,11 +125,6 @@ fn of_failure(delivery: &Delivery, failure: Failure, random: f64) -> Outcome {
 }
 
 fn failure_of(error: BoxDynError) -> Failure {
-    let retry = |class: &str, text: String| Failure {
-        disposition: Disposition::Retry,
-        class: class.to_owned(),
-        chain: vec![text],
-    };
     let error = match error.downcast::<Failure>() {
         Ok(failure) => return *failure,
         Err(error) => error,
@@ -119,11 +134,20 @@ fn failure_of(error: BoxDynError) -> Failure {
     }
     match error.downcast::<JoinError>() {
         Ok(error) => match error.try_into_panic() {
-            Ok(panic) => retry("panic", format!("the handler panicked: {}", panic_text(panic.as_ref()))),
+            Ok(panic) => panicked(panic.as_ref()),
             Err(error) => retry("cancelled", error.to_string()),
         },
         Err(error) => retry("unknown", error.to_string()),
     }
+}
+
+/// A handler that panicked has failed.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    retry("panic", format!("the handler panicked: {}", panic_text(panic)))
+}
+
+fn retry(class: &str, text: String) -> Failure {
+    Failure { disposition: Disposition::Retry, class: class.to_owned(), chain: vec![text] }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -160,7 +184,7 @@ mod tests {
 
     fn buried(attempts: u32) -> Outcome {
         let chain = vec!["outer".to_owned(), "inner".to_owned()];
-        Outcome::Bury { attempts, class: "type".to_owned(), chain }
+        Outcome::Bury { attempts, crashes: 0, class: "type".to_owned(), chain }
     }
 
     #[test]
@@ -198,7 +222,7 @@ mod tests {
         let panic: BoxDynError = tasks.join_next().await.unwrap().unwrap_err().into();
 
         for (error, class, text) in [(late, "timeout", "300s"), (panic, "panic", "at the disco")] {
-            let Outcome::Bury { attempts: 5, class: got, chain } = decide(&delivery(4), Err(error), 1.0)
+            let Outcome::Bury { attempts: 5, class: got, chain, .. } = decide(&delivery(4), Err(error), 1.0)
             else {
                 panic!("{class} is not buried at its last attempt");
             };

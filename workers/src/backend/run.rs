@@ -24,10 +24,10 @@ use uuid::Uuid;
 use super::{
     Handler, Pulse,
     acker::{Acker, Ending, Endings},
+    alone::OwnProcess,
     claim::{Claim, Desk},
     fetcher::{Counter, Fetcher},
     flow::{Flow, FlowOptions},
-    gate::Gate,
     keeper::Keeper,
     outage::Outage,
     renewer::Renewer,
@@ -60,6 +60,9 @@ pub struct WorkerOptions {
     pub pulse: Pulse,
     /// What the flow of work is steered by.
     pub flow: FlowOptions,
+    /// How a job that was there when a worker ended gets a process of its own. Without it, such a job runs here:
+    /// only for handlers that can do a process no harm.
+    pub alone: Option<OwnProcess>,
 }
 
 /// Why the workers ended without being told to.
@@ -94,15 +97,15 @@ pub async fn run_workers(
     // A child, so that a failure here ends these workers and not whoever shares the token.
     let halt = Halt { stop: shutdown.child_token(), why: Arc::default() };
     let cancel = CancellationToken::new();
-    let (tasks, outage, gate) = (Tasks::default(), Arc::<Outage>::default(), Arc::<Gate>::default());
+    let (tasks, outage) = (Tasks::default(), Arc::<Outage>::default());
     let desks = desks(&options);
     let counter = Counter { endings, stop: halt.stop.clone() };
     let mut monitor = Monitor::new();
     for desk in desks.iter() {
         let runs = Runs {
             queue: queue.clone(),
-            gate: Arc::clone(&gate),
             handler: Arc::clone(&handler),
+            alone: options.alone.clone(),
             cancel: cancel.clone(),
         };
         monitor = register(monitor, desk, runs, &counter.endings, &tasks.jobs);
@@ -113,7 +116,7 @@ pub async fn run_workers(
     tasks.keeper.spawn(Arc::clone(&flow).watch(Arc::clone(&outage), tasks.settled.clone()));
     tasks.keep(&queue, &desks, &outage, ended, halt.clone());
     // The acker ends with the last of its senders: the counter goes to those that bring jobs.
-    tasks.bring(&queue, &desks, &gate, &flow, &outage, counter);
+    tasks.bring(&queue, &desks, &flow, &outage, counter);
     run_monitor(monitor, options.grace, &halt, &cancel).await;
 
     halt.stop.cancel();
@@ -209,19 +212,18 @@ impl Tasks {
         &self,
         queue: &Queue,
         desks: &Arc<[Arc<Desk>]>,
-        gate: &Arc<Gate>,
         flow: &Arc<Flow>,
         outage: &Arc<Outage>,
         counter: Counter,
     ) {
         for desk in desks.iter() {
-            let (queue, desk, gate) = (queue.clone(), Arc::clone(desk), Arc::clone(gate));
-            let (flow, outage, counter) = (Arc::clone(flow), Arc::clone(outage), counter.clone());
-            self.jobs.spawn(Fetcher { queue, desk, gate, flow, outage, counter }.run());
+            let (queue, desk, flow) = (queue.clone(), Arc::clone(desk), Arc::clone(flow));
+            let (outage, counter) = (Arc::clone(outage), counter.clone());
+            self.jobs.spawn(Fetcher { queue, desk, flow, outage, counter }.run());
         }
-        let (queue, desks) = (queue.clone(), Arc::clone(desks));
-        let (gate, outage) = (Arc::clone(gate), Arc::clone(outage));
-        self.jobs.spawn(Takeover { queue, desks, gate, outage, counter }.run());
+        let (queue, desks, flow) = (queue.clone(), Arc::clone(desks), Arc::clone(flow));
+        let outage = Arc::clone(outage);
+        self.jobs.spawn(Takeover { queue, desks, flow, outage, counter }.run());
     }
 
     /// Starts what keeps them and stores how they ended.
@@ -295,7 +297,8 @@ fn register(
         let (runs, jobs) = (runs.clone(), jobs.clone());
         WorkerBuilder::new(format!("{}-{restarts}", desk.consumer))
             .backend(Source::new(Arc::clone(&desk), endings.clone()))
-            .concurrency(desk.slots)
+            // What is taken over does not wait for what runs.
+            .concurrency(2 * desk.slots)
             .parallelize(move |run| jobs.spawn(run))
             .layer(TraceLayer::new().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
             .build(move |claim: Claim| runs.clone().run(claim))

@@ -1,4 +1,4 @@
-//! One run of one job: beside others or alone, until it ends or may not go on.
+//! One run of one job: here or in a process of its own, until it ends or may not go on.
 
 use std::{
     sync::Arc,
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Handler, NEWER,
+    Failure, Handler, NEWER,
+    alone::{Crashed, OwnProcess},
     claim::Claim,
-    gate::{Gate, Place},
     outcome::Interrupted,
 };
 use crate::notes;
@@ -26,8 +26,8 @@ const RETRY_PERIOD: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub(super) struct Runs {
     pub(super) queue: Queue,
-    pub(super) gate: Arc<Gate>,
     pub(super) handler: Arc<dyn Handler>,
+    pub(super) alone: Option<OwnProcess>,
     /// Cancelled when the grace is over.
     pub(super) cancel: CancellationToken,
 }
@@ -41,41 +41,45 @@ impl Runs {
             biased;
             () = claim.stop().cancelled() => Err(Interrupted::LeaseLost.into()),
             () = self.cancel.cancelled() => Err(Interrupted::Drained.into()),
-            result = self.run_in_turn(&claim).instrument(span) => result,
+            result = self.run_here_or_alone(&claim).instrument(span) => result,
         }
     }
 
-    async fn run_in_turn(&self, claim: &Claim) -> Result<Commit, BoxDynError> {
-        // A job that was there when a worker ended is run with nothing beside it: should it end this one as
-        // well, no other job is charged with that.
-        let _closed = claim.is_suspect().then(|| self.gate.close());
-        let _place = if claim.is_suspect() { self.alone(claim).await? } else { self.gate.enter().await };
+    async fn run_here_or_alone(&self, claim: &Claim) -> Result<Commit, BoxDynError> {
+        let (delivery, started) = (claim.delivery(), Instant::now());
+        if claim.is_suspect() {
+            self.note_begun(claim).await?;
+        }
         if !claim.begin() {
             return Err(Interrupted::HandedBack.into());
         }
-        let (delivery, started) = (claim.delivery(), Instant::now());
         let time_max = delivery.step.time_max();
-        let result = timeout(time_max, notes::keep(claim.notes(), self.handler.handle(delivery))).await;
-        if let Ok(Err(failure)) = &result
+        let result = timeout(time_max, self.work(claim)).await;
+        metrics::histogram!("mondo_job_seconds", "step" => delivery.step.name())
+            .record(started.elapsed().as_secs_f64());
+        let result = result.map_err(|_elapsed| Interrupted::TimedOut(time_max))??;
+        if let Err(failure) = &result
             && failure.class == NEWER
         {
             claim.desk().meet_newer();
         }
-        metrics::histogram!("mondo_job_seconds", "step" => delivery.step.name())
-            .record(started.elapsed().as_secs_f64());
-        result.map_err(|_elapsed| Interrupted::TimedOut(time_max))?.map_err(Into::into)
+        result.map_err(Into::into)
     }
 
-    /// Waits to be alone, and has that noted: a worker that ends from here on counts as a crash of this job.
-    async fn alone(&self, claim: &Claim) -> Result<Place<'_>, Interrupted> {
-        let (delivery, consumer) = (claim.delivery(), &claim.desk().consumer);
-        // Without this note it would count from the claim on, which is wrong only if this worker ends meanwhile.
-        let _ = self.queue.wait_to_begin(delivery, consumer).await;
-        let place = self.gate.enter_alone().await;
-        tracing::info!("runs alone: its worker ended while it ran before");
+    async fn work(&self, claim: &Claim) -> Result<Result<Commit, Failure>, Crashed> {
+        let delivery = claim.delivery();
+        match &self.alone {
+            // Should it be what ended the worker, it takes no other job with it.
+            Some(process) if claim.is_suspect() => process.run(delivery, claim.notes()).await,
+            _ => Ok(notes::keep(claim.notes(), self.handler.handle(delivery)).await),
+        }
+    }
+
+    /// From here on the end of this worker counts as a crash of the job.
+    async fn note_begun(&self, claim: &Claim) -> Result<(), Interrupted> {
         loop {
-            match self.queue.begin(delivery, consumer).await {
-                Ok(true) => return Ok(place),
+            match self.queue.begin(claim.delivery(), &claim.desk().consumer).await {
+                Ok(true) => return Ok(()),
                 Ok(false) => return Err(Interrupted::LeaseLost),
                 Err(_away) => sleep(RETRY_PERIOD).await,
             }

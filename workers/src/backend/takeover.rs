@@ -1,11 +1,6 @@
-//! Takes over the jobs of workers that are gone: one after the other, each alone in this process, for it may be
-//! what ended them.
+//! Takes over the jobs of workers that are gone, as soon as their leases have lapsed.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use mondo_jobs::{
     job::Step,
@@ -13,21 +8,20 @@ use mondo_jobs::{
 };
 use tokio::time::sleep;
 
-use super::{acker::Ending, claim::Desk, fetcher::Counter, gate::Gate, outage::Outage};
+use super::{acker::Ending, claim::Desk, fetcher::Counter, flow::Flow, outage::Outage};
 
-/// For how long jobs are taken over before those that never met a crash have their turn.
-const STRETCH_MAX: Duration = Duration::from_secs(30);
-/// How long that turn is, in which they are claimed; they run to their end.
-const TURN: Duration = Duration::from_secs(2);
-/// The pause after a failed look, and while owners may still come back for their leases.
-const RETRY_PERIOD: Duration = Duration::from_secs(1);
+/// The most jobs that one call takes over.
+const BATCH_MAX: usize = 100;
+/// The pause after a failed look, while owners may still come back for their leases, and while what has
+/// lapsed has no place here or is paused.
+const RETRY_PERIOD: Duration = Duration::from_millis(500);
 /// The shortest pause between two looks.
 const LOOK_PERIOD_MIN: Duration = Duration::from_millis(50);
 
 pub(super) struct Takeover {
     pub(super) queue: Queue,
     pub(super) desks: Arc<[Arc<Desk>]>,
-    pub(super) gate: Arc<Gate>,
+    pub(super) flow: Arc<Flow>,
     pub(super) outage: Arc<Outage>,
     pub(super) counter: Counter,
 }
@@ -51,48 +45,48 @@ impl Takeover {
     /// Takes over what has lapsed; gives the time until the next look.
     async fn look(&self) -> Result<Duration, QueueError> {
         let lapses = self.queue.lapses().await?;
-        if !lapses.lapsed.iter().any(|(_, step)| self.desk(*step).is_some()) {
+        let ours = lapses.lapsed.iter().filter_map(|(shard, step)| Some((*shard, self.desk(*step)?)));
+        let ours: Vec<_> = ours.collect();
+        if ours.is_empty() {
             return Ok(lapses.next_in.max(LOOK_PERIOD_MIN));
         }
         // While Redis was away nobody could renew: their owners come first.
         if !self.outage.calm_for(self.queue.lease() / 2) {
             return Ok(RETRY_PERIOD);
         }
-        let _closed = self.gate.close();
-        let (begun, mut places) = (Instant::now(), lapses.lapsed);
-        while begun.elapsed() < STRETCH_MAX {
-            if !self.take_over_one(&places).await? {
-                return Ok(LOOK_PERIOD_MIN);
+        let mut taken = 0;
+        for (shard, desk) in ours {
+            if self.flow.is_open(desk.step) {
+                taken += self.take_over(shard, desk).await?;
             }
-            places = self.queue.lapses().await?.lapsed;
         }
-        Ok(TURN)
+        Ok(if taken > 0 { LOOK_PERIOD_MIN } else { RETRY_PERIOD })
     }
 
-    /// Takes over one job and waits for its end. `false` when there was none.
-    async fn take_over_one(&self, places: &BTreeSet<(u32, Step)>) -> Result<bool, QueueError> {
-        for (shard, step) in places.iter().copied() {
-            let Some(desk) = self.desk(step) else { continue };
-            // Fetchers give theirs back while the gate is closed.
-            let Ok(slot) = Arc::clone(&desk.credit).acquire_owned().await else { continue };
-            let arrivals = self.queue.reclaim(shard, step, &desk.consumer, 1).await?;
-            let Some(arrival) = arrivals.into_iter().next() else { continue };
-            tracing::info!(%step, entry = arrival.entry(), "lapsed lease is taken over");
+    /// Takes over jobs of one step, as many as there are places for; gives their number.
+    async fn take_over(&self, shard: u32, desk: &Arc<Desk>) -> Result<usize, QueueError> {
+        let free = desk.spare.available_permits().min(BATCH_MAX);
+        let places = u32::try_from(free)
+            .ok()
+            .and_then(|free| Arc::clone(&desk.spare).try_acquire_many_owned(free).ok());
+        let Some(mut places) = places else { return Ok(0) };
+        let arrivals = self.queue.reclaim(shard, desk.step, &desk.consumer, free).await?;
+        let taken = arrivals.len();
+        for arrival in arrivals {
+            let Some(place) = places.split(1) else { break };
+            tracing::info!(step = %desk.step, entry = arrival.entry(), "lapsed lease is taken over");
             match arrival {
                 Arrival::Undecodable(entry) => {
-                    self.counter.end(Ending::Undecodable(Arc::clone(desk), entry, slot));
+                    self.counter.end(Ending::Undecodable(Arc::clone(desk), entry, place));
                 }
                 Arrival::Job(delivery) => {
                     // `None` is a job that goes on here: its lease was not renewed in time, and now it is.
                     let Some(claim) = desk.hold(delivery) else { continue };
-                    let ended = claim.ended();
-                    self.counter.hand_out(claim, slot);
-                    ended.cancelled().await;
+                    self.counter.hand_out(claim, place);
                 }
             }
-            return Ok(true);
         }
-        Ok(false)
+        Ok(taken)
     }
 
     fn desk(&self, step: Step) -> Option<&Arc<Desk>> {

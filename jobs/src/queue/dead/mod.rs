@@ -41,6 +41,8 @@ const LOG_LINES_MAX: usize = 100;
 pub struct Death {
     /// Runs that ended with an error, the last one included.
     pub attempts: u32,
+    /// Runs that ended with their process since the job was claimed.
+    pub crashes: u32,
     /// The class of the last error.
     pub class: String,
     /// The last error and its causes, outermost first.
@@ -100,7 +102,7 @@ impl DeadLetter {
             priority: delivery.priority,
             envelope: delivery.envelope.clone(),
             attempts: death.attempts,
-            crashes: delivery.crashes,
+            crashes: delivery.crashes.saturating_add(death.crashes),
             fingerprint: fingerprint(delivery.step, &class, &chain),
             class,
             chain,

@@ -5,13 +5,13 @@
   KEYS[2] delayed jobs (zset by due ms)   KEYS[4] counters (hash)   KEYS[5] events (stream)
   ARGV[1] consumer group                  ARGV[5] entry to add when it is due
   ARGV[2] consumer name                   ARGV[6] delay in milliseconds
-  ARGV[3] stream entry id                 ARGV[7] counter to raise: retried or waited
+  ARGV[3] stream entry id                 ARGV[7] counter to raise: retried, waited or crashed
   ARGV[4] member: lane (1 to 12), a colon, job id
   ARGV[8] events kept, about              ARGV[9] job id
 
   Returns   1  delayed
             0  lease lost: the entry is not pending for this consumer
-  Emits     counter and event retried or waited
+  Emits     counter and event retried, waited or crashed
 ]]
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
 if #pending == 0 or pending[1][2] ~= ARGV[2] then return 0 end

@@ -3,7 +3,7 @@
 
   The delivery count of a pending entry says two things. Its half, rounded down, is how often the job's worker
   ended while it held the job. It is odd once the job is begun, as a fresh claim is from the first, and even
-  while a job that was taken over waits: a worker that ends then is none of that job's doing.
+  until a job that was taken over is: a worker that ends before is none of that job's doing.
 
   KEYS[1] stream of the lane of high priority   KEYS[2] stream of the other lane   KEYS[3] counters (hash)
   ARGV[1] consumer group   ARGV[3] lease in milliseconds
