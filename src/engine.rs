@@ -161,6 +161,7 @@ impl Workers {
         let pulse = Pulse::default();
         let options = WorkerOptions {
             steps: config.steps.iter().map(|step| (*step, config.slots(*step))).collect(),
+            call_time_max: config.llm.call_time_max(),
             grace: config.grace,
             progress_max: config.progress_max,
             pulse: pulse.clone(),

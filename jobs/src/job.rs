@@ -9,6 +9,12 @@ use crate::pair::{CandidateName, PairId};
 /// The version of [`Job`]'s stored shape that this release writes.
 pub const ENVELOPE_VERSION: u32 = 1;
 
+/// How often one run asks a responder at most.
+pub const ASKS_MAX: u32 = 3;
+
+/// What a run may take beyond its calls, a browser's work included.
+const WORK_TIME_MAX: Duration = Duration::from_mins(2);
+
 /// The six steps, in the order a pair walks through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,13 +66,11 @@ impl Step {
         5
     }
 
-    /// How long one run may take; a run over it is cancelled and counts as failed.
-    pub fn time_max(self) -> Duration {
-        match self {
-            Self::Objects | Self::Question => Duration::from_mins(5),
-            Self::Answer | Self::Fix | Self::Solve => Duration::from_mins(15),
-            Self::Execute => Duration::from_mins(2),
-        }
+    /// How long one run may take where one call of a responder takes at most `call_max`; a run over it is cancelled
+    /// and counts as failed. It leaves time for every call that a step may make.
+    pub fn time_max(self, call_max: Duration) -> Duration {
+        let calls = if self.asks_responder() { ASKS_MAX * call_max } else { Duration::ZERO };
+        calls + WORK_TIME_MAX
     }
 }
 
@@ -190,4 +194,18 @@ pub enum EnvelopeError {
         /// The version it names.
         v: u32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_time_for_all_its_calls() {
+        let call = Duration::from_mins(10);
+        for step in Step::ALL {
+            let calls = if step == Step::Execute { 0 } else { ASKS_MAX };
+            assert!(step.time_max(call) > calls * call, "{step}");
+        }
+    }
 }

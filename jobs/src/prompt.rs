@@ -49,11 +49,11 @@ pub(crate) fn messages(purpose: Purpose, values: &impl Serialize) -> Result<Vec<
 ///
 /// # Errors
 /// When the template cannot be rendered.
-pub(crate) fn again(reason: &str, times: usize) -> Result<Message, StepError> {
+pub(crate) fn again(reason: &str, times: u32) -> Result<Message, StepError> {
     #[derive(Serialize)]
     struct Values<'a> {
         reason: &'a str,
-        times: usize,
+        times: u32,
     }
     Ok(Message { role: Role::User, content: render(AGAIN, &Values { reason, times })? })
 }

@@ -20,7 +20,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{Errand, Failure, FlowOptions, Handler, OwnProcess, Pulse, WorkerOptions, run_workers},
+    backend::{Errand, Failure, Handler, OwnProcess, WorkerOptions, run_workers},
     llm::{
         journal::Journal,
         openai::{OpenAi, OpenAiConfig},
@@ -88,9 +88,8 @@ pub(crate) async fn run(settings: &Settings) -> ExitCode {
         steps: Step::ALL.map(|step| (step, settings.slots)).to_vec(),
         grace: GRACE,
         progress_max: PROGRESS_MAX,
-        pulse: Pulse::default(),
-        flow: FlowOptions::default(),
         alone: Some(alone),
+        ..WorkerOptions::default()
     };
     let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(shutdown_on_signal(shutdown.clone()));

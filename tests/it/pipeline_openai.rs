@@ -15,7 +15,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{self, FlowOptions, Pulse, WorkerOptions},
+    backend::{self, WorkerOptions},
     llm::{journal::Journal, offline::Offline, openai::OpenAiConfig},
     runner::Runner,
     sandbox::{self, BackendChoice, SandboxConfig},
@@ -83,11 +83,7 @@ async fn pairs_are_made_whatever_the_server_does() {
     };
     let options = WorkerOptions {
         steps: Step::ALL.into_iter().map(|step| (step, slots)).collect(),
-        progress_max: Duration::from_mins(5),
-        grace: Duration::from_secs(5),
-        pulse: Pulse::default(),
-        flow: FlowOptions::default(),
-        alone: None,
+        ..WorkerOptions::default()
     };
     let stop = CancellationToken::new();
     let workers = TaskTracker::new().spawn(backend::run_workers(

@@ -19,7 +19,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{Failure, FlowOptions, Handler, Pulse, WorkerOptions, run_workers},
+    backend::{Failure, Handler, WorkerOptions, run_workers},
     llm::{
         journal::Journal,
         openai::{OpenAi, OpenAiConfig},
@@ -75,10 +75,7 @@ async fn a_worker_whose_threads_are_all_busy_for_three_leases_keeps_its_leases()
             let options = WorkerOptions {
                 steps: vec![(Step::Objects, 4)],
                 grace: Duration::from_mins(1),
-                progress_max: Duration::from_mins(5),
-                flow: FlowOptions::default(),
-                pulse: Pulse::default(),
-                alone: None,
+                ..WorkerOptions::default()
             };
             run_workers(queue, options, handler, told).await
         })

@@ -1,6 +1,6 @@
 //! Workers of two releases on one Redis: a job that the older one cannot read waits for the newer one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use mondo_jobs::{
@@ -13,7 +13,7 @@ use mondo_jobs::{
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{Failure, FlowOptions, Handler, Pulse, WorkerOptions, run_workers},
+    backend::{Failure, Handler, WorkerOptions, run_workers},
     llm::journal::Journal,
     runner::Runner,
 };
@@ -50,14 +50,7 @@ fn newer_pair() -> NewPair {
 
 /// Workers of the first step alone.
 fn start(test: &TestQueue, handler: Arc<dyn Handler>, stop: &CancellationToken, tasks: &TaskTracker) {
-    let options = WorkerOptions {
-        steps: vec![(Step::Objects, 2)],
-        grace: Duration::from_secs(5),
-        progress_max: Duration::from_mins(5),
-        flow: FlowOptions::default(),
-        pulse: Pulse::default(),
-        alone: None,
-    };
+    let options = WorkerOptions { steps: vec![(Step::Objects, 2)], ..WorkerOptions::default() };
     let workers = run_workers(test.queue.clone(), options, handler, stop.clone());
     tasks.spawn(async move { workers.await.unwrap() });
 }

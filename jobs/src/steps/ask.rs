@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::{clip, replies};
 use crate::{
+    job::ASKS_MAX,
     ports::{Llm, LlmError, Message, Purpose, Reply, Request, Role, llm::REPLY_BYTES_MAX},
     prompt,
     step::StepError,
 };
 
 /// How often a model is asked again before its last failure stands.
-const AGAIN_MAX: usize = 2;
+const AGAIN_MAX: u32 = ASKS_MAX - 1;
 
 /// How much of a reply is quoted when the model is asked again, in characters.
 const QUOTE_CHARS_MAX: usize = 60_000;
@@ -227,7 +228,7 @@ mod tests {
             let asked = ask(&llm, objects_request(), check).await.unwrap();
             assert!(matches!(asked, Ask::Unusable { .. }));
             let asked = llm.asked();
-            assert_eq!(asked.len(), 1 + AGAIN_MAX);
+            assert_eq!(asked.len(), ASKS_MAX as usize);
             for (at, request) in asked.iter().enumerate() {
                 assert!(!asked[..at].contains(request), "{request:?}");
             }

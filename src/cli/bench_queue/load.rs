@@ -19,9 +19,7 @@ use mondo_jobs::{
         Retention,
     },
 };
-use mondo_workers::backend::{
-    Failure, FlowOptions, Handler, Pulse, WorkerOptions, WorkersError, run_workers,
-};
+use mondo_workers::backend::{Failure, FlowOptions, Handler, WorkerOptions, WorkersError, run_workers};
 use redis::{InfoDict, aio::MultiplexedConnection};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{task::JoinSet, time::sleep};
@@ -311,11 +309,8 @@ impl Workers {
     fn start(queue: &Queue, handler: Arc<dyn Handler>) -> Self {
         let options = WorkerOptions {
             steps: Step::ALL.map(|step| (step, SLOTS)).to_vec(),
-            grace: Duration::from_secs(5),
-            progress_max: Duration::from_mins(5),
-            pulse: Pulse::default(),
             flow: FlowOptions { responder: Some("bench/none".to_owned()), ready_high: Some(u64::MAX) },
-            alone: None,
+            ..WorkerOptions::default()
         };
         let (shutdown, mut running) = (CancellationToken::new(), JoinSet::new());
         running.spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));

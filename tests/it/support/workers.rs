@@ -112,7 +112,14 @@ impl Workers {
         });
         let (shutdown, pulse) = (CancellationToken::new(), Pulse::default());
         let steps = Step::ALL.map(|step| (step, slots)).to_vec();
-        let options = WorkerOptions { steps, grace, progress_max, pulse: pulse.clone(), flow, alone: None };
+        let options = WorkerOptions {
+            steps,
+            grace,
+            progress_max,
+            pulse: pulse.clone(),
+            flow,
+            ..WorkerOptions::default()
+        };
         let task = tokio::spawn(run_workers(queue.clone(), options, handler, shutdown.clone()));
         Self { shutdown, pulse, seen, task }
     }

@@ -101,10 +101,7 @@ impl Peer for Mondo {
         let options = WorkerOptions {
             steps: Step::ALL.into_iter().take(steps).map(|step| (step, BATCH)).collect(),
             grace: Duration::from_secs(1),
-            progress_max: Duration::from_mins(5),
-            pulse: Pulse::default(),
-            flow: FlowOptions { responder: None, ready_high: None },
-            alone: None,
+            ..WorkerOptions::default()
         };
         let walker = Walker {
             chained: steps > 1,

@@ -47,11 +47,13 @@ const RESTARTS_MAX: usize = 10;
 /// How often progress is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(500);
 
-/// How the workers of a process run.
+/// How the workers of a process run; by default, one job of each step at once, beside handlers that do no harm.
 #[derive(Clone)]
 pub struct WorkerOptions {
     /// The steps to run, each with how many jobs it may run at once, at least 1.
     pub steps: Vec<(Step, usize)>,
+    /// How long one call of a responder may take: a run may take as long as all that its step may make.
+    pub call_time_max: Duration,
     /// How long running jobs may take to finish after the shutdown; then they are handed back.
     pub grace: Duration,
     /// After how long without a successful look at the queue the workers end.
@@ -63,6 +65,20 @@ pub struct WorkerOptions {
     /// How a job that was there when a worker ended gets a process of its own. Without it, such a job runs here:
     /// only for handlers that can do a process no harm.
     pub alone: Option<OwnProcess>,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            steps: Step::ALL.map(|step| (step, 1)).to_vec(),
+            call_time_max: Duration::from_mins(10),
+            grace: Duration::from_secs(20),
+            progress_max: Duration::from_mins(5),
+            pulse: Pulse::default(),
+            flow: FlowOptions::default(),
+            alone: None,
+        }
+    }
 }
 
 /// Why the workers ended without being told to.
@@ -106,6 +122,7 @@ pub async fn run_workers(
             queue: queue.clone(),
             handler: Arc::clone(&handler),
             alone: options.alone.clone(),
+            call_time_max: options.call_time_max,
             cancel: cancel.clone(),
         };
         monitor = register(monitor, desk, runs, &counter.endings, &tasks.jobs);

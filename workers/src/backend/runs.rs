@@ -28,6 +28,7 @@ pub(super) struct Runs {
     pub(super) queue: Queue,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) alone: Option<OwnProcess>,
+    pub(super) call_time_max: Duration,
     /// Cancelled when the grace is over.
     pub(super) cancel: CancellationToken,
 }
@@ -53,7 +54,7 @@ impl Runs {
         if !claim.begin() {
             return Err(Interrupted::HandedBack.into());
         }
-        let time_max = delivery.step.time_max();
+        let time_max = delivery.step.time_max(self.call_time_max);
         let result = timeout(time_max, self.work(claim)).await;
         metrics::histogram!("mondo_job_seconds", "step" => delivery.step.name())
             .record(started.elapsed().as_secs_f64());

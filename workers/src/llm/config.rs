@@ -73,6 +73,14 @@ impl LlmConfig {
         }
     }
 
+    /// How long one call may take.
+    pub fn call_time_max(&self) -> Duration {
+        match &self.responder {
+            Responder::Offline => Duration::from_secs(TIMEOUT_SECS),
+            Responder::OpenAi(config) => config.timeout,
+        }
+    }
+
     /// One line for the log at start: who answers, where, and what else could.
     pub fn start_line(&self) -> String {
         let mut line = match &self.responder {
