@@ -26,8 +26,8 @@ const HELD_US: u64 = 1_000_000;
 /// What the workers wrote, by job.
 struct History {
     runs: usize,
-    /// Start of each run.
-    starts: HashMap<String, Vec<u64>>,
+    /// Start of each run, and how many of its job's runs had ended with their worker by then.
+    starts: HashMap<String, Vec<(u64, u32)>>,
     /// What runs asked to be committed.
     records: HashMap<String, HashSet<String>>,
 }
@@ -51,25 +51,25 @@ impl History {
 
     fn add(&mut self, event: Event) {
         match event.what {
-            What::Start { .. } => {
+            What::Start { crashes, .. } => {
                 self.runs += 1;
-                self.starts.entry(event.job).or_default().push(event.at_us);
+                self.starts.entry(event.job).or_default().push((event.at_us, crashes));
             }
             What::Commit { record } => drop(self.records.entry(event.job).or_default().insert(record)),
             What::Fail { .. } | What::Drop => {}
         }
     }
 
-    /// When a run of this job began after that time.
-    fn start_after(&self, job: &str, at_us: u64) -> Option<u64> {
+    /// When a run of this job began after that time, and how many workers it had ended with until then.
+    fn start_after(&self, job: &str, at_us: u64) -> Option<(u64, u32)> {
         let starts = self.starts.get(job)?;
-        starts.get(starts.partition_point(|start| *start <= at_us)).copied()
+        starts.get(starts.partition_point(|start| start.0 <= at_us)).copied()
     }
 
-    /// When the run began that was going on at that time.
-    fn start_before(&self, job: &str, at_us: u64) -> Option<u64> {
+    /// The same of the run that was going on at that time.
+    fn start_before(&self, job: &str, at_us: u64) -> Option<(u64, u32)> {
         let starts = self.starts.get(job)?;
-        starts[..starts.partition_point(|start| *start <= at_us)].last().copied()
+        starts[..starts.partition_point(|start| start.0 <= at_us)].last().copied()
     }
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn check(
     let counters = chaos.queue.stats().await.expect("redis answers").counters;
     let counter = |name: &str| counters.get(name).copied().unwrap_or(0);
     let in_state = |state: &str| stored.states.values().filter(|it| *it == state).count();
-    let (recovery, recovery_over_outages) = recovery(chaos, &history);
+    let [recovery, recovery_over_outages, recovery_over_kills] = recovery(chaos, &history);
     let doctor = chaos.queue.doctor().await.expect("redis answers");
 
     let mut report = Report {
@@ -116,6 +116,7 @@ pub(crate) async fn check(
         calls: calls(chaos, &history),
         recovery,
         recovery_over_outages,
+        recovery_over_kills,
         doctor_violations: doctor.iter().map(|it| format!("{}: {}", it.invariant, it.detail)).collect(),
         broken: Vec::new(),
     };
@@ -205,11 +206,12 @@ fn calls(chaos: &Chaos, history: &History) -> Calls {
     for repeated in books.repeated() {
         for again in 1..repeated.len() {
             let (earlier, call) = (&repeated[..again], &repeated[again]);
-            let began = history.start_before(&call.job, call.asked_us).unwrap_or(call.asked_us);
+            let began = history.start_before(&call.job, call.asked_us).map_or(call.asked_us, |start| start.0);
             if earlier.iter().any(|it| it.journaled_us.is_some_and(|at| at < began)) {
                 calls.paid_twice += 1;
-            } else if earlier.iter().any(|it| was_held(it, &chaos.kills)) {
+            } else if let Some(lost) = earlier.iter().find_map(|it| was_held(it, &chaos.kills)) {
                 calls.held_and_lost += 1;
+                calls.lost.push(lost);
             } else {
                 calls.cut_off += 1;
             }
@@ -219,25 +221,34 @@ fn calls(chaos: &Chaos, history: &History) -> Calls {
 }
 
 /// Whether a worker was killed with this reply in its hands, a second or more after it came.
-fn was_held(call: &Call, kills: &[Kill]) -> bool {
+fn was_held(call: &Call, kills: &[Kill]) -> Option<(String, u64, u64)> {
     let killed = kills.iter().filter(|kill| kill.jobs.contains(&call.job) && kill.at_us > call.paid_us);
     let first = killed.map(|kill| kill.at_us).min();
-    call.journaled_us.is_none() && first.is_some_and(|at| at > call.paid_us + HELD_US)
+    let first = first.filter(|at| call.journaled_us.is_none() && *at > call.paid_us + HELD_US)?;
+    Some((call.job.clone(), call.paid_us, first))
 }
 
-/// From each kill to the next start of the jobs that it hit: with Redis there all the time, and without.
-fn recovery(chaos: &Chaos, history: &History) -> (Recovery, Recovery) {
-    let (mut calm, mut disturbed) = (Vec::new(), Vec::new());
+/// From each kill to the next start of the jobs that it hit: with nothing in the way, with Redis away meanwhile, and
+/// with whoever had taken the job over killed before it could start it.
+fn recovery(chaos: &Chaos, history: &History) -> [Recovery; 3] {
+    let (mut calm, mut over_outages, mut over_kills) = (Vec::new(), Vec::new(), Vec::new());
     for kill in &chaos.kills {
         for job in &kill.jobs {
-            let Some(start) = history.start_after(job, kill.at_us) else { continue };
-            let is_disturbed =
+            let Some((start, crashes)) = history.start_after(job, kill.at_us) else { continue };
+            let before = history.start_before(job, kill.at_us).map_or(0, |start| start.1);
+            let redis_was_away =
                 chaos.outages.iter().any(|(from, to)| *from < start && kill.at_us < to + lease_us(chaos));
-            let samples = if is_disturbed { &mut disturbed } else { &mut calm };
+            let samples = if crashes > before + 1 {
+                &mut over_kills
+            } else if redis_was_away {
+                &mut over_outages
+            } else {
+                &mut calm
+            };
             samples.push(Duration::from_micros(start - kill.at_us).as_secs_f64());
         }
     }
-    (quantiles(calm), quantiles(disturbed))
+    [calm, over_outages, over_kills].map(quantiles)
 }
 
 /// After an outage, nobody takes over what its owner may still renew.

@@ -45,6 +45,8 @@ pub(crate) struct Calls {
     pub(crate) paid_twice: usize,
     /// Replies that a worker held for a second or longer and that were lost with it.
     pub(crate) held_and_lost: usize,
+    /// Each of these: job, when it was paid for, when the worker was killed; microseconds since the Unix epoch.
+    pub(crate) lost: Vec<(String, u64, u64)>,
     /// Paid for again because the worker was killed, stopped or cut off between asking and storing.
     pub(crate) cut_off: usize,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Report {
     pub(crate) recovery: Recovery,
     /// The same where Redis was away meanwhile.
     pub(crate) recovery_over_outages: Recovery,
+    /// The same where whoever had taken the job over was killed before it could start it.
+    pub(crate) recovery_over_kills: Recovery,
     pub(crate) doctor_violations: Vec<String>,
     /// Each broken promise in words.
     pub(crate) broken: Vec<String>,
@@ -108,9 +112,11 @@ impl fmt::Display for Report {
         line("calls paid twice", self.calls.paid_twice.to_string())?;
         line("replies held for 1 s and lost", self.calls.held_and_lost.to_string())?;
         line("calls cut off and asked again", self.calls.cut_off.to_string())?;
-        for (name, recovery) in
-            [("recovery", &self.recovery), ("recovery while Redis was away", &self.recovery_over_outages)]
-        {
+        for (name, recovery) in [
+            ("recovery", &self.recovery),
+            ("recovery while Redis was away", &self.recovery_over_outages),
+            ("recovery after a second kill", &self.recovery_over_kills),
+        ] {
             let Recovery { jobs, p50_secs, p99_secs, max_secs } = recovery;
             let text = format!("p50 {p50_secs:.1} s, p99 {p99_secs:.1} s, max {max_secs:.1} s, {jobs} jobs");
             writeln!(f, "{name:<34}{text}")?;

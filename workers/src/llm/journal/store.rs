@@ -22,8 +22,10 @@ use crate::llm::spool::{ReplyId, Spool};
 
 /// For so long Redis is waited for before a reply is asked for, unless [`Journal::patient_for`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A reply that Redis has not taken within this time goes to the spool.
-const PUT_TIME_MAX: Duration = Duration::from_secs(2);
+/// A reply that Redis has not taken within this time goes to the spool: until then it would be lost with its process.
+const PUT_TIME_MAX: Duration = Duration::from_millis(250);
+/// How long what is spooled is offered after the stop.
+const LAST_OFFER_TIME_MAX: Duration = Duration::from_secs(2);
 /// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two tries.
@@ -221,7 +223,7 @@ impl Journal {
                 }
             };
         }
-        if !matches!(timeout(PUT_TIME_MAX, self.offer()).await, Ok(Ok(_))) {
+        if !matches!(timeout(LAST_OFFER_TIME_MAX, self.offer()).await, Ok(Ok(_))) {
             tracing::debug!("what is spooled is left for the next start");
         }
     }
