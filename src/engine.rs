@@ -6,15 +6,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use mondo_jobs::{
     clock::now_ms,
-    disposition::Disposition,
     job::Step,
-    ports::{Sandbox, SandboxError},
+    ports::Sandbox,
     queue::{Admission, Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
 };
 use mondo_workers::{
-    backend::{self, Errand, Failure, FlowOptions, OwnProcess, Pulse, WorkerOptions},
+    backend::{self, Errand, FlowOptions, OwnProcess, Pulse, WorkerOptions},
     llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
     sandbox::{self, BrowserPool, NoSandbox},
@@ -30,6 +29,9 @@ const REFILL_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long the last paid replies may take to be filed when the workers end.
 const FILE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a process for one job waits for Redis, beside which its job can wait as well.
+const ALONE_REDIS_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How often a private Redis is looked after.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
@@ -255,45 +257,39 @@ impl Work {
     }
 }
 
-/// How a job gets a process of its own: `mondo worker --alone`, with this queue and its spool.
+/// How a job gets a process of its own: `mondo worker --alone`, with this queue, its spool and our way to log.
 fn alone(config: &Config, queue: &Queue) -> OwnProcess {
-    OwnProcess {
-        arguments: vec!["worker".into(), "--alone".into()],
-        environment: vec![("MONDO_DATA_DIR", config.redis_dir.clone().into())],
-        secrets: vec![("REDIS_URL", queue.url().clone())],
+    let mut process = OwnProcess::new(vec!["worker".into(), "--alone".into()]);
+    process.environment.push(("MONDO_DATA_DIR", config.redis_dir.clone().into()));
+    if let Some(filter) = &config.log.filter {
+        process.environment.push(("MONDO_LOG", filter.into()));
     }
+    process.secrets.push(("REDIS_URL", queue.url().clone()));
+    process
 }
 
 /// Runs one job for the worker that started this process, which stores how it ended.
 ///
 /// # Errors
-/// When no job is named on standard input, or nobody listens any more.
+/// When no job is named on standard input, it cannot be begun, or nobody listens any more.
 pub async fn run_alone(config: &Config) -> anyhow::Result<()> {
     let errand = Errand::receive().context("reading a job from standard input")?;
-    let work = async {
-        let mut config = config.clone();
-        config.sandbox.slots = 1;
-        let queue = configured_queue(&config).await?;
-        Work::prepare(&config, &queue, &[errand.delivery().step]).await
-    };
-    match work.await {
-        Ok(work) => {
-            let ran = errand.run(Ok(&work.runner)).await;
-            work.end().await;
-            Ok(ran?)
-        }
-        Err(error) => Ok(errand.run(Err(cannot_begin(&error))).await?),
-    }
-}
+    // Where memory is short, this process is to go before its worker. Where that cannot be said, chance decides.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+    let mut config = config.clone();
+    config.sandbox.slots = 1;
+    config.redis_wait = config.redis_wait.min(ALONE_REDIS_WAIT_MAX);
+    let queue = configured_queue(&config).await?;
+    let work = Work::prepare(&config, &queue, &[errand.delivery().step]).await?;
+    let (stop, offers) = (CancellationToken::new(), TaskTracker::new());
+    offers.spawn(work.runner.journal.clone().run(stop.clone()));
+    offers.close();
 
-/// Nothing was tried: the job waits for better times.
-fn cannot_begin(error: &anyhow::Error) -> Failure {
-    let (disposition, class) = match error.downcast_ref::<SandboxError>() {
-        Some(error) => (error.disposition(), error.class()),
-        None => (Disposition::Wait { after: None }, "process"),
-    };
-    let chain = error.chain().map(ToString::to_string).collect();
-    Failure { disposition, class: class.to_owned(), chain }
+    let ran = errand.run(&work.runner).await;
+    stop.cancel();
+    offers.wait().await;
+    work.end().await;
+    Ok(ran?)
 }
 
 /// The journal, with a spool where a step asks an LLM. What an earlier process had spooled is offered before any

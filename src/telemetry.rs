@@ -8,14 +8,9 @@ use tracing_subscriber::{
 
 use crate::config::LogConfig;
 
-/// Starts logging. Where a command says itself what happens, only warnings and errors are logged beside it,
-/// unless `MONDO_LOG` asks for more. `notes` gets every event, whatever is logged.
-pub fn start(config: &LogConfig, says_itself: bool, notes: impl Layer<Registry> + Send + Sync) {
-    let filter = match &config.filter {
-        Some(filter) => filter,
-        None if says_itself => "warn",
-        None => "info",
-    };
+/// Starts logging. `notes` gets every event, whatever is logged.
+pub fn start(config: &LogConfig, notes: impl Layer<Registry> + Send + Sync) {
+    let filter = config.filter.as_deref().unwrap_or("info");
     // Colours are for people: in a file they are noise. At a terminal the library heeds NO_COLOR.
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = if std::io::stderr().is_terminal() { lines } else { lines.with_ansi(false) };

@@ -89,14 +89,18 @@ enum Command {
 /// Parses the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let config = match Config::from_env(Env::of_process()) {
+    let mut config = match Config::from_env(Env::of_process()) {
         Ok(config) => config,
         Err(error) => {
             output::note(&format!("error: {error}"));
             return ExitCode::from(COULD_NOT);
         }
     };
-    telemetry::start(&config.log, cli.command.says_itself(), notes::layer());
+    if cli.command.says_itself() {
+        // Warnings and errors alone are logged beside it, unless a setting asks for more.
+        config.log.filter.get_or_insert_with(|| "warn".to_owned());
+    }
+    telemetry::start(&config.log, notes::layer());
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

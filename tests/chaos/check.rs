@@ -26,7 +26,7 @@ const HELD_US: u64 = 1_000_000;
 /// What the workers wrote, by job.
 struct History {
     runs: usize,
-    /// Start of each run, and how many of its job's runs had ended with their worker by then.
+    /// Start of each run, and how many workers were lost beside its job before.
     starts: HashMap<String, Vec<(u64, u32)>>,
     /// What runs asked to be committed.
     records: HashMap<String, HashSet<String>>,
@@ -51,16 +51,16 @@ impl History {
 
     fn add(&mut self, event: Event) {
         match event.what {
-            What::Start { crashes, .. } => {
+            What::Start { losses, .. } => {
                 self.runs += 1;
-                self.starts.entry(event.job).or_default().push((event.at_us, crashes));
+                self.starts.entry(event.job).or_default().push((event.at_us, losses));
             }
             What::Commit { record } => drop(self.records.entry(event.job).or_default().insert(record)),
             What::Fail { .. } | What::Drop => {}
         }
     }
 
-    /// When a run of this job began after that time, and how many workers it had ended with until then.
+    /// When a run of this job began after that time, and how many workers were lost beside it before.
     fn start_after(&self, job: &str, at_us: u64) -> Option<(u64, u32)> {
         let starts = self.starts.get(job)?;
         starts.get(starts.partition_point(|start| start.0 <= at_us)).copied()
@@ -97,7 +97,7 @@ pub(crate) async fn check(
     let counters = chaos.queue.stats().await.expect("redis answers").counters;
     let counter = |name: &str| counters.get(name).copied().unwrap_or(0);
     let in_state = |state: &str| stored.states.values().filter(|it| *it == state).count();
-    let [recovery, recovery_over_outages, recovery_over_kills] = recovery(chaos, &history);
+    let (recovery, recovery_over_outages) = recovery(chaos, &history);
     let doctor = chaos.queue.doctor().await.expect("redis answers");
 
     let mut report = Report {
@@ -116,7 +116,6 @@ pub(crate) async fn check(
         calls: calls(chaos, &history),
         recovery,
         recovery_over_outages,
-        recovery_over_kills,
         doctor_violations: doctor.iter().map(|it| format!("{}: {}", it.invariant, it.detail)).collect(),
         broken: Vec::new(),
     };
@@ -220,35 +219,31 @@ fn calls(chaos: &Chaos, history: &History) -> Calls {
     calls
 }
 
-/// Whether a worker was killed with this reply in its hands, a second or more after it came.
+/// The job, and when it was paid and killed, of a reply that was in a worker's hands for a second or more then.
 fn was_held(call: &Call, kills: &[Kill]) -> Option<(String, u64, u64)> {
     let killed = kills.iter().filter(|kill| kill.jobs.contains(&call.job) && kill.at_us > call.paid_us);
-    let first = killed.map(|kill| kill.at_us).min();
-    let first = first.filter(|at| call.journaled_us.is_none() && *at > call.paid_us + HELD_US)?;
-    Some((call.job.clone(), call.paid_us, first))
+    let first = killed.min_by_key(|kill| kill.at_us)?;
+    let until = first.stopped_us.unwrap_or(first.at_us);
+    let was_held = call.journaled_us.is_none() && until > call.paid_us + HELD_US;
+    was_held.then(|| (call.job.clone(), call.paid_us, until))
 }
 
-/// From each kill to the next start of the jobs that it hit: with nothing in the way, with Redis away meanwhile, and
-/// with whoever had taken the job over killed before it could start it.
-fn recovery(chaos: &Chaos, history: &History) -> [Recovery; 3] {
-    let (mut calm, mut over_outages, mut over_kills) = (Vec::new(), Vec::new(), Vec::new());
-    for kill in &chaos.kills {
+/// From each kill of a worker to the next start of the jobs that it hit: with Redis there all the time, and without.
+/// Where whoever took a job over was lost before it could start it, the time is shared out among the two.
+fn recovery(chaos: &Chaos, history: &History) -> (Recovery, Recovery) {
+    let (mut calm, mut disturbed) = (Vec::new(), Vec::new());
+    for kill in chaos.kills.iter().filter(|kill| kill.of_worker) {
         for job in &kill.jobs {
-            let Some((start, crashes)) = history.start_after(job, kill.at_us) else { continue };
+            let Some((start, losses)) = history.start_after(job, kill.at_us) else { continue };
             let before = history.start_before(job, kill.at_us).map_or(0, |start| start.1);
-            let redis_was_away =
+            let is_disturbed =
                 chaos.outages.iter().any(|(from, to)| *from < start && kill.at_us < to + lease_us(chaos));
-            let samples = if crashes > before + 1 {
-                &mut over_kills
-            } else if redis_was_away {
-                &mut over_outages
-            } else {
-                &mut calm
-            };
-            samples.push(Duration::from_micros(start - kill.at_us).as_secs_f64());
+            let samples = if is_disturbed { &mut disturbed } else { &mut calm };
+            let workers = 1 + losses.saturating_sub(before);
+            samples.push(Duration::from_micros(start - kill.at_us).as_secs_f64() / f64::from(workers));
         }
     }
-    [calm, over_outages, over_kills].map(quantiles)
+    (quantiles(calm), quantiles(disturbed))
 }
 
 /// After an outage, nobody takes over what its owner may still renew.

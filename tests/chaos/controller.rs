@@ -57,7 +57,11 @@ const CRASHED: &str = "crashed";
 /// A kill, and what the victim was in the middle of.
 pub(crate) struct Kill {
     pub(crate) at_us: u64,
+    /// Since when it had been stopped, if it was: what came for it since then it never held.
+    pub(crate) stopped_us: Option<u64>,
     pub(crate) jobs: Vec<String>,
+    /// Whether it hit a worker, and not a process that it had started for one job.
+    pub(crate) of_worker: bool,
 }
 
 /// What is to be mended, and when.
@@ -233,14 +237,24 @@ impl Chaos {
                     return;
                 }
                 let victim = running[victim % running.len()];
-                let at_us = now_us();
+                let (at_us, stopped_us) = (now_us(), self.seats[victim].stopped_us);
                 let jobs = history::unfinished(&self.seats[victim].kill());
-                self.kills.push(Kill { at_us, jobs });
+                self.kills.push(Kill { at_us, stopped_us, jobs, of_worker: true });
                 self.tally.kills += 1;
                 self.mends.push((now + back_after, Mend::Start(victim)));
             }
+            Fault::KillAlone => {
+                let at_us = now_us();
+                // Whoever has some, from the victim on.
+                let (before, from) = self.seats.split_at_mut(victim);
+                if let Some(events) = from.iter_mut().chain(before).find_map(Seat::kill_alone) {
+                    let jobs = history::unfinished(&events);
+                    self.kills.push(Kill { at_us, stopped_us: None, jobs, of_worker: false });
+                    self.tally.lone_kills += 1;
+                }
+            }
             Fault::Stop { time } => {
-                if self.seats[victim].runs() && !self.seats[victim].stopped {
+                if self.seats[victim].runs() && self.seats[victim].stopped_us.is_none() {
                     self.seats[victim].stop();
                     self.tally.stops += 1;
                     self.mends.push((now + time, Mend::GoOn(victim)));

@@ -9,6 +9,8 @@ use crate::{dice::Dice, proxy::Mode};
 pub(crate) enum Fault {
     /// A worker is killed, and another one started in its place after a while.
     Kill { back_after: Duration },
+    /// A process that a worker has started for one job is killed, if there is one.
+    KillAlone,
     /// A worker is stopped for longer than its lease, and then goes on.
     Stop { time: Duration },
     /// Redis is killed, or told to shut down, and started again.
@@ -20,6 +22,7 @@ pub(crate) enum Fault {
 }
 
 /// How often what is broken, in kills.
+const LONE_KILLS: f64 = 0.2;
 const STOPS: f64 = 0.08;
 const REDIS_RESTARTS: f64 = 0.04;
 const CUTS: f64 = 0.12;
@@ -29,6 +32,9 @@ const BROKEN_LINKS: f64 = 0.16;
 pub(crate) fn next(dice: &mut Dice, lease: Duration) -> Vec<Fault> {
     let ms = Duration::from_millis;
     let mut faults = vec![Fault::Kill { back_after: dice.between(ms(100), ms(3000)) }];
+    if dice.chance(LONE_KILLS) {
+        faults.push(Fault::KillAlone);
+    }
     if dice.chance(STOPS) {
         faults.push(Fault::Stop { time: dice.between(lease.mul_f64(1.2), lease * 3) });
     }

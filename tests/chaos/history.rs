@@ -26,7 +26,7 @@ pub(crate) struct Event {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
     /// A handler was given the job.
-    Start { attempts: u32, crashes: u32 },
+    Start { attempts: u32, crashes: u32, losses: u32 },
     /// It asked for this to be committed.
     Commit { record: String },
     /// It failed.

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     history::{self, Event},
+    now_us,
     proxy::Proxy,
     worker::Settings,
 };
@@ -20,12 +21,13 @@ pub(crate) struct Seat {
     number: usize,
     started: usize,
     child: Option<Child>,
-    pub(crate) stopped: bool,
+    /// Since when it is stopped, if it is.
+    pub(crate) stopped_us: Option<u64>,
 }
 
 impl Seat {
     pub(crate) fn new(number: usize, proxy: Proxy, settings: Settings, dir: &Path) -> Self {
-        Self { proxy, settings, dir: dir.to_owned(), number, started: 0, child: None, stopped: false }
+        Self { proxy, settings, dir: dir.to_owned(), number, started: 0, child: None, stopped_us: None }
     }
 
     /// Starts the next process in this place.
@@ -42,7 +44,7 @@ impl Seat {
             .stderr(log)
             .spawn();
         self.child = Some(child.expect("a worker process"));
-        self.stopped = false;
+        self.stopped_us = None;
     }
 
     pub(crate) fn log(&self) -> PathBuf {
@@ -63,16 +65,25 @@ impl Seat {
         history::read(&self.settings.history)
     }
 
+    /// Ends a process that the worker has started for one job, and gives what that did; none where there is none.
+    pub(crate) fn kill_alone(&mut self) -> Option<Vec<Event>> {
+        let worker = self.child.as_ref()?.id();
+        let alone = children(worker).into_iter().next()?;
+        signal(alone, "KILL");
+        // Read before its worker starts another one.
+        let events = history::read(&self.settings.history).into_iter();
+        Some(events.filter(|event| event.run >> 32 == u64::from(alone)).collect())
+    }
+
     /// SIGSTOP: the process is there and does nothing.
     pub(crate) fn stop(&mut self) {
         self.signal("STOP");
-        self.stopped = true;
+        self.stopped_us = Some(now_us());
     }
 
     pub(crate) fn go_on(&mut self) {
-        if self.stopped {
+        if self.stopped_us.take().is_some() {
             self.signal("CONT");
-            self.stopped = false;
         }
     }
 
@@ -123,6 +134,17 @@ impl Drop for Api {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processes that this one has started.
+fn children(of: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+    };
+    let all = std::fs::read_dir("/proc").expect("a Linux machine").filter_map(Result::ok);
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
 fn signal(pid: u32, name: &str) {

@@ -10,6 +10,8 @@ use crate::proxy::Mode;
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Tally {
     pub(crate) kills: u32,
+    /// Processes that a worker had started for one job.
+    pub(crate) lone_kills: u32,
     pub(crate) stops: u32,
     pub(crate) redis_kills: u32,
     pub(crate) redis_shutdowns: u32,
@@ -74,12 +76,11 @@ pub(crate) struct Report {
     pub(crate) doubled_commits: i64,
     pub(crate) delivered_twice: usize,
     pub(crate) calls: Calls,
-    /// From a kill to the start elsewhere of each job that the victim was in the middle of.
+    /// From the kill of a worker to the start elsewhere of each job that it was in the middle of; where whoever took
+    /// the job over was lost before that start, for each of these workers.
     pub(crate) recovery: Recovery,
     /// The same where Redis was away meanwhile.
     pub(crate) recovery_over_outages: Recovery,
-    /// The same where whoever had taken the job over was killed before it could start it.
-    pub(crate) recovery_over_kills: Recovery,
     pub(crate) doctor_violations: Vec<String>,
     /// Each broken promise in words.
     pub(crate) broken: Vec<String>,
@@ -89,7 +90,8 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, value: String| writeln!(f, "{name:<34}{value:>12}");
         let Tally { redis_kills, redis_shutdowns, .. } = self.broke;
-        line("kills", self.broke.kills.to_string())?;
+        line("workers killed", self.broke.kills.to_string())?;
+        line("processes of one job killed", self.broke.lone_kills.to_string())?;
         line("stops past the lease", self.broke.stops.to_string())?;
         line("Redis killed, shut down", format!("{redis_kills}, {redis_shutdowns}"))?;
         line("links cut", self.broke.cuts.to_string())?;
@@ -112,11 +114,9 @@ impl fmt::Display for Report {
         line("calls paid twice", self.calls.paid_twice.to_string())?;
         line("replies held for 1 s and lost", self.calls.held_and_lost.to_string())?;
         line("calls cut off and asked again", self.calls.cut_off.to_string())?;
-        for (name, recovery) in [
-            ("recovery", &self.recovery),
-            ("recovery while Redis was away", &self.recovery_over_outages),
-            ("recovery after a second kill", &self.recovery_over_kills),
-        ] {
+        for (name, recovery) in
+            [("recovery", &self.recovery), ("recovery while Redis was away", &self.recovery_over_outages)]
+        {
             let Recovery { jobs, p50_secs, p99_secs, max_secs } = recovery;
             let text = format!("p50 {p50_secs:.1} s, p99 {p99_secs:.1} s, max {max_secs:.1} s, {jobs} jobs");
             writeln!(f, "{name:<34}{text}")?;

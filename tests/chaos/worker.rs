@@ -79,11 +79,7 @@ tokio::task_local! {
 pub(crate) async fn run(settings: &Settings) -> ExitCode {
     start_log();
     let Some(handler) = Witness::start(settings).await else { return ExitCode::FAILURE };
-    let alone = OwnProcess {
-        arguments: vec!["alone".into(), settings.to_text().into()],
-        environment: Vec::new(),
-        secrets: Vec::new(),
-    };
+    let alone = OwnProcess::new(vec!["alone".into(), settings.to_text().into()]);
     let options = WorkerOptions {
         steps: Step::ALL.map(|step| (step, settings.slots)).to_vec(),
         grace: GRACE,
@@ -110,8 +106,13 @@ pub(crate) async fn run_alone(settings: &Settings) -> ExitCode {
     start_log();
     let errand = Errand::receive().expect("a job");
     let Some(handler) = Witness::start(settings).await else { return ExitCode::FAILURE };
-    let journal = handler.runner.journal.clone();
-    let ran = errand.run(Ok(&handler)).await;
+    let (journal, stop, tasks) =
+        (handler.runner.journal.clone(), CancellationToken::new(), TaskTracker::new());
+    tasks.spawn(journal.clone().run(stop.clone()));
+    tasks.close();
+    let ran = errand.run(&handler).await;
+    stop.cancel();
+    tasks.wait().await;
     journal.close(CLOSE_TIME_MAX).await;
     if ran.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -201,7 +202,8 @@ impl Drop for Open<'_> {
 impl Handler for Witness {
     async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
         let (job, run) = (delivery.job.as_str(), self.runs.fetch_add(1, Ordering::Relaxed));
-        let start = What::Start { attempts: delivery.attempts, crashes: delivery.crashes };
+        let start =
+            What::Start { attempts: delivery.attempts, crashes: delivery.crashes, losses: delivery.losses };
         self.history.note(job, run, start);
         let mut open = Open { witness: self, job, run, ended: false };
         let result = JOB.scope(job.to_owned(), self.runner.handle(delivery)).await;

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -54,7 +55,7 @@ impl Crash {
 
     fn process(&self, arguments: &[&str], listen: &str, log: &Path) -> Running {
         let url = self.redis.url();
-        let personas = self.dir.path().join("personas");
+        let (personas, data) = (self.dir.path().join("personas"), self.dir.path().join("data"));
         let settings = [
             ("MONDO_PERSONAS", personas.to_str().unwrap()),
             ("MONDO_GRACE_SECS", "1"),
@@ -62,7 +63,9 @@ impl Crash {
             ("MONDO_PREFIX", "test"),
             ("MONDO_LEASE_SECS", "3"),
             ("MONDO_READY_LOW", "0"),
-            ("MONDO_READY_HIGH", "0"),
+            // Above what is there: at the mark, upstream steps slow.
+            ("MONDO_READY_HIGH", "1000"),
+            ("MONDO_DATA_DIR", data.to_str().unwrap()),
             ("MONDO_RESPONDER", "openai"),
             ("MONDO_BASE_URL", self.llm.base_url()),
             ("MONDO_API_KEY", "sk-canned"),
@@ -97,7 +100,22 @@ impl Crash {
 
     fn logs(&self) -> String {
         let files = std::fs::read_dir(self.dir.path()).unwrap().map(|file| file.unwrap().file_name());
-        files.filter(|name| name != "personas").map(|name| self.log(name.to_str().unwrap())).collect()
+        files
+            .filter(|name| name != "personas" && name != "data")
+            .map(|name| self.log(name.to_str().unwrap()))
+            .collect()
+    }
+
+    /// Waits until a process has ended.
+    async fn exit(&self, process: &mut Running) -> ExitStatus {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = process.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end:\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Every pair is ready, has committed each step once, and leaves through the API once.
@@ -184,9 +202,12 @@ async fn a_worker_killed_in_solve_loses_nothing() {
 }
 
 fn signal(process: &Running, name: &str) {
-    let pid = process.0.id().to_string();
-    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
-    assert!(sent.success());
+    signal_to(process.0.id(), name);
+}
+
+fn signal_to(pid: u32, name: &str) {
+    let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
 }
 
 #[tokio::test]
@@ -220,106 +241,138 @@ async fn a_worker_stopped_for_three_leases_commits_nothing_on_waking() {
     assert_eq!(crash.queue.doctor().await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_job_that_ends_three_workers_takes_no_other_job_with_it() {
-    const INNOCENT: u64 = 20;
-    let crash = Crash::with_pairs(INNOCENT + 1).await;
-    crash.llm.poison_the_first();
-    let mut kills = 0;
-    while crash.queue.stats().await.unwrap().dead == 0 {
-        let mut worker = crash.process(
-            &["worker", "--steps", "objects"],
-            "127.0.0.1:0",
-            &crash.dir.path().join("poisoned"),
-        );
-        let asked_again = |stats: &Stats| stats.dead > 0 || crash.llm.poison_was_asked() > kills;
-        crash.until("the poison", asked_again).await;
-        if crash.llm.poison_was_asked() > kills {
-            kills += 1;
-            worker.kill();
-        }
-    }
-    assert_eq!(kills, 3);
-    let _worker =
-        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join("last"));
-    let done = |stats: &Stats| stats.counters.get("committed").is_some_and(|count| *count == 20);
-    crash.until("the innocent", done).await;
-    let letters = crash.queue.dead(&DeadFilter::default(), 10).await.unwrap();
-    assert_eq!(letters.len(), 1, "only the poison: {letters:?}");
-    assert_eq!((letters[0].class.as_str(), letters[0].crashes), ("crashed", 3));
-    assert!(letters[0].chain[0].contains("3 times"), "{:?}", letters[0].chain);
+/// Jobs beside the one that the responder never answers.
+const INNOCENT: u64 = 5;
+
+/// Workers of the first step, all of whose jobs wait for the responder; one of them in vain.
+struct Poisoned {
+    crash: Crash,
 }
 
-/// The process that a worker has started for a job, once it has.
-async fn process_of_its_own(worker: &Running) -> u32 {
+impl Poisoned {
+    async fn start() -> Self {
+        let crash = Crash::with_pairs(INNOCENT + 1).await;
+        crash.llm.poison_the_first();
+        crash.llm.hold(Purpose::Objects);
+        Self { crash }
+    }
+
+    fn worker(&self, name: &str) -> Running {
+        let log = self.crash.dir.path().join(name);
+        self.crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &log)
+    }
+
+    /// Waits until that many calls came since the start, the one in vain included.
+    async fn asked(&self, calls: u64) {
+        let asked = || self.crash.llm.asked(Purpose::Objects) as u64;
+        self.crash.until("the calls", |_| asked() >= calls).await;
+    }
+
+    /// A worker that is killed while it runs all of them, and one that has taken them over.
+    async fn taken_over(&self) -> Running {
+        let mut first = self.worker("first");
+        self.asked(INNOCENT + 1).await;
+        first.kill();
+        let second = self.worker("second");
+        self.asked(2 * (INNOCENT + 1)).await;
+        second
+    }
+
+    async fn committed(&self, count: u64) {
+        let committed = |stats: &Stats| {
+            stats.counters.get("committed").is_some_and(|committed| committed.unsigned_abs() == count)
+        };
+        self.crash.until("the innocent", committed).await;
+    }
+}
+
+/// The processes that a worker has started for one job each.
+fn alone(worker: &Running) -> Vec<u32> {
     let own = worker.0.id();
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        for entry in std::fs::read_dir("/proc").unwrap() {
-            let Ok(pid) = entry.unwrap().file_name().to_str().unwrap_or_default().parse::<u32>() else {
-                continue;
-            };
-            let read =
-                |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-            let parent =
-                read("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
-            if parent == Some(own) && read("cmdline").contains("--alone") {
-                return pid;
-            }
-        }
-        assert!(Instant::now() < deadline, "no process of its own");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let read =
+        |pid: u32, name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let parent = |pid| read(pid, "stat").rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok();
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    pids.filter(|pid| parent(*pid) == Some(own) && read(*pid, "cmdline").contains("--alone")).collect()
 }
 
 #[tokio::test]
-async fn a_job_that_was_there_at_a_crash_runs_in_a_process_of_its_own() {
-    const INNOCENT: u64 = 5;
-    let crash = Crash::with_pairs(INNOCENT + 1).await;
-    crash.llm.poison_the_first();
-    let start = |name: &str| {
-        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join(name))
-    };
-    let mut first = start("first");
-    crash.until("the poison", |_| crash.llm.poison_was_asked() == 1).await;
-    first.kill();
-    let mut second = start("second");
-    for asked in [2, 3] {
-        crash.until("the poison", |_| crash.llm.poison_was_asked() == asked).await;
-        let process = process_of_its_own(&second).await;
-        let killed = std::process::Command::new("kill").args(["-KILL", &process.to_string()]).status();
-        assert!(killed.unwrap().success());
+async fn a_job_that_ends_its_process_three_times_takes_no_other_job_with_it() {
+    let poisoned = Poisoned::start().await;
+    let mut worker = poisoned.taken_over().await;
+    assert_eq!(alone(&worker).len() as u64, INNOCENT + 1, "each in a process of its own");
+    poisoned.crash.llm.release();
+    poisoned.committed(INNOCENT).await;
+    // Only the poison is left. The first crash was that of the first worker.
+    for crashes in 1..3 {
+        let left = || async { alone(&worker).len() == 1 };
+        until("the poison's process", left).await;
+        poisoned.crash.until("the poison", |_| poisoned.crash.llm.poison_was_asked() == crashes + 1).await;
+        signal_to(alone(&worker)[0], "KILL");
     }
-    crash.until("the letter", |stats| stats.dead == 1).await;
-    let committed = |stats: &Stats| stats.counters.get("committed").copied() == i64::try_from(INNOCENT).ok();
-    crash.until("the innocent", committed).await;
-    assert!(second.0.try_wait().unwrap().is_none(), "the worker is still there:\n{}", crash.logs());
+    poisoned.crash.until("the letter", |stats| stats.dead == 1).await;
+    assert!(worker.0.try_wait().unwrap().is_none(), "the worker is still there:\n{}", poisoned.crash.logs());
 
-    let letters = crash.queue.dead(&DeadFilter::default(), 10).await.unwrap();
+    let letters = poisoned.crash.queue.dead(&DeadFilter::default(), 10).await.unwrap();
     assert_eq!((letters[0].class.as_str(), letters[0].crashes, letters[0].attempts), ("crashed", 3, 0));
+    assert!(letters[0].chain[0].contains("3 times"), "{:?}", letters[0].chain);
     assert!(letters[0].chain[1].contains("killed by signal 9"), "{:?}", letters[0].chain);
     assert!(letters[0].log.iter().any(|line| line.contains("process of its own")), "{:?}", letters[0].log);
-    assert_eq!(crash.queue.doctor().await.unwrap(), []);
+    assert_eq!(poisoned.crash.queue.doctor().await.unwrap(), []);
 }
 
 #[tokio::test]
-async fn a_process_of_its_own_ends_with_the_worker_that_started_it() {
-    let crash = Crash::with_pairs(1).await;
-    crash.llm.poison_the_first();
-    let start = |name: &str| {
-        crash.process(&["worker", "--steps", "objects"], "127.0.0.1:0", &crash.dir.path().join(name))
-    };
-    let mut first = start("first");
-    crash.until("the poison", |_| crash.llm.poison_was_asked() == 1).await;
-    first.kill();
-    let mut second = start("second");
-    crash.until("the poison", |_| crash.llm.poison_was_asked() == 2).await;
-    let process = process_of_its_own(&second).await;
+async fn the_end_of_a_worker_is_not_charged_to_what_ran_beside_it() {
+    let poisoned = Poisoned::start().await;
+    let mut worker = poisoned.taken_over().await;
+    // With the first one, four workers: more than any job may end.
+    for lost in 3..5 {
+        worker.kill();
+        worker = poisoned.worker("next");
+        poisoned.asked(lost * (INNOCENT + 1)).await;
+    }
+    worker.kill();
+    poisoned.crash.llm.release();
+    let _last = poisoned.worker("last");
+    poisoned.committed(INNOCENT).await;
+    assert_eq!(poisoned.crash.queue.stats().await.unwrap().dead, 0);
+}
 
-    second.kill();
+#[tokio::test]
+async fn a_stop_calls_off_what_runs_in_a_process_of_its_own_and_hands_it_back() {
+    let poisoned = Poisoned::start().await;
+    let mut worker = poisoned.taken_over().await;
+    let processes = alone(&worker);
+    signal(&worker, "TERM");
+    let status = poisoned.crash.exit(&mut worker).await;
+    assert!(status.success(), "{status}:\n{}", poisoned.crash.logs());
+    let left: Vec<_> =
+        processes.iter().filter(|pid| std::fs::exists(format!("/proc/{pid}")).unwrap()).collect();
+    assert!(left.is_empty(), "{left:?} outlived their worker");
+    let objects = poisoned.crash.queue.stats().await.unwrap().steps;
+    let objects = objects.iter().find(|step| step.step == Step::Objects).unwrap();
+    assert_eq!(
+        (objects.waiting, objects.running),
+        (INNOCENT + 1, 0),
+        "handed back, without waiting for a lease"
+    );
+    poisoned.crash.llm.release();
+    let _next = poisoned.worker("next");
+    poisoned.committed(INNOCENT).await;
+}
 
-    let gone = async || !std::fs::exists(format!("/proc/{process}")).unwrap();
-    until("its process is gone", gone).await;
+#[tokio::test]
+async fn processes_of_one_job_end_with_the_worker_that_started_them() {
+    let poisoned = Poisoned::start().await;
+    let mut worker = poisoned.taken_over().await;
+    let processes = alone(&worker);
+
+    worker.kill();
+
+    let gone = async || processes.iter().all(|pid| !std::fs::exists(format!("/proc/{pid}/exe")).unwrap());
+    until("its processes are gone", gone).await;
 }
 
 #[tokio::test]
@@ -331,13 +384,7 @@ async fn a_stop_while_redis_is_away_is_prompt_and_says_what_it_leaves() {
     crash.redis.server.kill();
     let asked = Instant::now();
     signal(&worker, "TERM");
-    let ended = loop {
-        if let Some(status) = worker.0.try_wait().unwrap() {
-            break status;
-        }
-        assert!(asked.elapsed() < DEADLINE, "it does not end:\n{}", crash.log("stopped"));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let ended = crash.exit(&mut worker).await;
     assert!(ended.success(), "{ended}:\n{}", crash.log("stopped"));
     // A second of grace, two for a Redis that may come back, and some for a machine that is busy.
     assert!(asked.elapsed() < Duration::from_secs(9), "{:?}:\n{}", asked.elapsed(), crash.log("stopped"));

@@ -71,7 +71,12 @@ impl Desk {
 
     /// Asks, and Redis takes no write from when the reply is there.
     async fn ask_and_refuse(&self, journal: &Journal, job: &Job) -> Reply {
-        let refusing = Arc::new(Refusing { llm: self.server.client(), queue: self.connection().await });
+        self.ask_and_stop(journal, job, false).await
+    }
+
+    async fn ask_and_stop(&self, journal: &Journal, job: &Job, silently: bool) -> Reply {
+        let (llm, queue) = (self.server.client(), self.connection().await);
+        let refusing = Arc::new(Refusing { llm, queue, silently });
         let journaled = Journaled::new(refusing, RESPONDER, journal.clone(), job);
         within("the reply", journaled.complete(&request("name an object"))).await.unwrap()
     }
@@ -89,22 +94,34 @@ impl Desk {
     }
 }
 
+/// Holds up every write from now on.
+async fn hold_writes(connection: &mut redis::aio::MultiplexedConnection) {
+    let pause = redis::cmd("CLIENT").arg(&["PAUSE", "3600000", "WRITE"]).to_owned();
+    let () = pause.query_async(connection).await.unwrap();
+}
+
 async fn min_replicas(connection: &mut redis::aio::MultiplexedConnection, count: u32) {
     let set = redis::cmd("CONFIG").arg("SET").arg("min-replicas-to-write").arg(count).to_owned();
     let () = set.query_async(connection).await.unwrap();
 }
 
-/// A responder during whose call Redis stops to take writes.
+/// A responder during whose call Redis stops to take writes: it refuses them, or is silent.
 struct Refusing {
     llm: mondo_workers::llm::openai::OpenAi,
     queue: redis::aio::MultiplexedConnection,
+    silently: bool,
 }
 
 #[async_trait]
 impl Llm for Refusing {
     async fn complete(&self, request: &Request) -> Result<Reply, LlmError> {
         let reply = self.llm.complete(request).await;
-        min_replicas(&mut self.queue.clone(), 1).await;
+        let mut redis = self.queue.clone();
+        if self.silently {
+            hold_writes(&mut redis).await;
+        } else {
+            min_replicas(&mut redis, 1).await;
+        }
         reply
     }
 }
@@ -121,6 +138,22 @@ async fn a_reply_that_redis_refuses_is_used_at_once_and_journaled_later() {
     desk.redis_takes_writes_again().await;
     assert_eq!(journal.offer().await.unwrap(), 1);
     assert_eq!(spool::usage(desk.dir.path()).unwrap(), Usage::default());
+    let elsewhere = Journal::new(desk.line.queue.clone(), None);
+    assert_eq!(desk.ask(&elsewhere, &job).await.unwrap(), reply);
+    assert_eq!(desk.server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_redis_is_silent_about_is_used_and_journaled_once_it_speaks() {
+    let desk = Desk::start().await;
+    let (journal, job) = (desk.journal().await, desk.job().await);
+    let reply = desk.ask_and_stop(&journal, &job, true).await;
+    assert_eq!((reply.text.as_str(), desk.waiting()), ("a kite", 1), "an hour before Redis takes it");
+
+    let unpause = redis::cmd("CLIENT").arg("UNPAUSE").to_owned();
+    let () = unpause.query_async(&mut desk.connection().await).await.unwrap();
+    journal.offer().await.unwrap();
+    assert_eq!(desk.waiting(), 0);
     let elsewhere = Journal::new(desk.line.queue.clone(), None);
     assert_eq!(desk.ask(&elsewhere, &job).await.unwrap(), reply);
     assert_eq!(desk.server.calls().len(), 1);

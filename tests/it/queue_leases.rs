@@ -17,18 +17,26 @@ async fn a_lapsed_lease_is_taken_over_and_counted_as_a_crash() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(test.queue.lapses().await.unwrap().lapsed, [(0, Step::Objects)].into());
 
+    let counts = |deliveries: &[Delivery]| -> Vec<(u32, u32)> {
+        deliveries.iter().map(|delivery| (delivery.crashes, delivery.losses)).collect()
+    };
     let first = test.reclaim(Step::Objects, "second").await;
-    assert_eq!(first.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>(), [1, 1, 1]);
-    assert!(test.queue.begin(&first[0], "second").await.unwrap());
+    assert_eq!(counts(&first), [(1, 0); 3]);
+    tokio::time::sleep(Duration::from_millis(10)).await;
     let second = test.reclaim(Step::Objects, "third").await;
-    let crashes = second.iter().map(|delivery| delivery.crashes).collect::<Vec<_>>();
-    assert_eq!(crashes, [2, 1, 1], "those that only waited are not charged with the end of their worker");
-    assert!(!test.queue.begin(&second[0], "second").await.unwrap(), "it is not a stranger's to begin");
+    assert_eq!(counts(&second), [(1, 1); 3], "what ran, or would, in a process of its own is not charged");
 
     assert!(test.queue.retry(&second[0], "third", Duration::ZERO).await.unwrap());
     test.queue.promote().await.unwrap();
     let retried = test.claim(Step::Objects, "third").await;
-    assert_eq!((retried.attempts, retried.crashes), (1, 2), "a retry keeps the crashes");
+    assert_eq!((retried.attempts, retried.crashes, retried.losses), (1, 1, 0), "a retry keeps the crashes");
+
+    assert!(!test.queue.apart(&retried, "second").await.unwrap(), "it is not a stranger's to say");
+    assert!(test.queue.apart(&retried, "third").await.unwrap());
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let taken_over = test.reclaim(Step::Objects, "fourth").await;
+    let taken_over = taken_over.iter().find(|delivery| delivery.job == retried.job).unwrap();
+    assert_eq!((taken_over.crashes, taken_over.losses), (1, 1), "nor is a claimed one that runs in its own");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use mondo_jobs::{
     job::Step,
     queue::{Delivery, Target},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 
 use crate::support::{
     queue::TestQueue,
@@ -47,6 +47,26 @@ async fn what_a_crash_left_behind_does_not_wait_for_what_runs() {
     until_ready(&test, 4).await;
     workers.stop().await;
     test.healthy().await;
+}
+
+#[tokio::test]
+async fn idle_slots_are_for_what_a_crash_left_behind_as_well() {
+    let test = TestQueue::with_lease(Duration::from_secs(1)).await;
+    test.pairs(2).await;
+    assert_eq!(test.claims(Step::Objects, "gone", 2).await.len(), 2);
+    let both = Arc::new(Barrier::new(2));
+    let meet = Arc::clone(&both);
+    let workers = Workers::start(&test.queue, 1, move |delivery| {
+        let meet = Arc::clone(&meet);
+        async move {
+            if delivery.step == Step::Objects {
+                meet.wait().await;
+            }
+            Ok(next_step(&delivery))
+        }
+    });
+    until_ready(&test, 2).await;
+    workers.stop().await;
 }
 
 #[tokio::test]

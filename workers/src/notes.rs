@@ -69,8 +69,13 @@ impl Notes {
         self.add(format!("+{seconds:.3}s {text}"));
     }
 
+    /// Adds a line that another process has logged.
+    pub(crate) fn add_foreign(&self, line: &str) {
+        self.add(one_line(line.trim_end()));
+    }
+
     /// Adds a line, and forgets what is over the bounds.
-    pub(crate) fn add(&self, mut line: String) {
+    fn add(&self, mut line: String) {
         let mut kept = self.kept();
         line.truncate(line.floor_char_boundary(LINE_BYTES_MAX));
         kept.bytes += line.len();
@@ -116,6 +121,11 @@ impl<S: Subscriber> Layer<S> for NotesLayer {
     }
 }
 
+/// A line stays one, and steers no terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// An event in one line: its message, then its fields.
 struct Line(String);
 
@@ -127,7 +137,6 @@ impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text =
             if field.name() == "message" { format!("{value:?} ") } else { format!("{field}={value:?} ") };
-        // A line stays one, and steers no terminal.
-        self.0.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        self.0.push_str(&one_line(&text));
     }
 }

@@ -204,8 +204,8 @@ impl Queue {
         Ok(lapses)
     }
 
-    /// Takes over jobs of a step whose leases have lapsed, at most `count`. None of them counts as begun before
-    /// [`Queue::begin`] says so.
+    /// Takes over jobs of a step whose leases have lapsed, at most `count`. What ends their
+    /// new worker is not put down to them.
     ///
     /// # Errors
     /// When Redis is away.
@@ -230,14 +230,14 @@ impl Queue {
             .collect())
     }
 
-    /// Notes that a job that was taken over is begun: should its worker end from now on, that counts as a crash. A
-    /// fresh claim counts as begun from the first. `false` when the lease is lost.
+    /// Notes that a claimed job runs in a process of its own: should its worker end, that is none of its doing.
+    /// `false` when the lease is lost.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn begin(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
+    pub async fn apart(&self, delivery: &Delivery, consumer: &str) -> Result<bool, QueueError> {
         let keys = self.keys(delivery.pair);
-        let mut call = self.scripts().begin.key(keys.stream(delivery.step, delivery.priority));
+        let mut call = self.scripts().apart.key(keys.stream(delivery.step, delivery.priority));
         call.arg(GROUP).arg(consumer).arg(&delivery.entry);
         self.owned(keys, &call).await
     }

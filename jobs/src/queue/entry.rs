@@ -90,9 +90,11 @@ pub struct Undecodable {
     pub reason: String,
 }
 
+/// What a worker that is lost beside a job adds to its delivery count.
+const LOSS: u32 = 1000;
+
 impl Arrival {
-    /// `deliveries` is the entry's delivery count: its half is how often the job's worker ended; see
-    /// `lua/reclaim.lua`.
+    /// `deliveries` is the entry's delivery count; `lua/reclaim.lua` tells what it says.
     pub(super) fn new(queue: &Queue, lane: Lane, entry: String, deliveries: u32, fields: Fields) -> Self {
         let Lane { shard, step, priority } = lane;
         let job = Entry::from_fields(&fields).and_then(|job| match queue.shard_of(job.pair) {
@@ -110,7 +112,8 @@ impl Arrival {
                 entry,
                 envelope: job.envelope,
                 attempts: job.attempts,
-                crashes: job.crashes.saturating_add(deliveries / 2),
+                crashes: job.crashes.saturating_add(deliveries % LOSS / 2),
+                losses: deliveries / LOSS,
             }),
             Err(reason) => Self::Undecodable(Undecodable { shard, step, priority, entry, fields, reason }),
         }

@@ -216,6 +216,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// Runs that ended with their worker before this one.
     pub crashes: u32,
+    /// Workers that were lost while it ran in a process of its own, since it was added to its stream.
+    pub losses: u32,
 }
 
 /// Everything a finished job stores, in one transaction with its acknowledgement.

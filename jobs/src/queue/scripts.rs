@@ -29,7 +29,7 @@ macro_rules! scripts {
 }
 
 scripts!(
-    layout, start, claim, own, begin, lapses, reclaim, renew, commit, delay, promote, due, bury, release,
+    layout, start, claim, own, apart, lapses, reclaim, renew, commit, delay, promote, due, bury, release,
     sweep, replay, edit, discard, take, delivered, put_back, forget, journal, restore, settle, place, pause,
     resume, cancel,
 );

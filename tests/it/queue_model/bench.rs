@@ -63,9 +63,9 @@ impl Bench {
             }
             Call::Claim { worker, step, count } => self.claim(*worker, *step, *count).await,
             Call::Own { worker, step } => self.own(*worker, *step).await,
-            Call::Begin { delivery } => {
+            Call::Apart { delivery } => {
                 let (worker, delivery) = &self.deliveries[*delivery];
-                Answer::Done(queue.begin(delivery, worker).await.unwrap())
+                Answer::Done(queue.apart(delivery, worker).await.unwrap())
             }
             Call::Renew { worker, deliveries } => {
                 let held: Vec<&Delivery> =

@@ -23,7 +23,7 @@ pub(super) enum Call {
         worker: usize,
         step: Step,
     },
-    Begin {
+    Apart {
         delivery: usize,
     },
     Renew {

@@ -10,7 +10,7 @@ use mondo_jobs::{
 
 use super::{
     call::{Admitted, Answer, Call, Claimed, Why},
-    ops::{Ending, HELD_MAX, Op, STEPS},
+    ops::{Ending, HELD_MAX, LOSS, Op, STEPS},
 };
 use crate::support::queue::new_job;
 
@@ -93,7 +93,7 @@ impl Model {
             Op::Own { worker, step } => self.own(worker, step),
             Op::Renew { worker } => self.renew(worker),
             Op::Commit { ref picks, ending } => self.commit_all(picks, ending),
-            Op::Begin { pick, .. }
+            Op::Apart { pick, .. }
             | Op::Retry { pick, .. }
             | Op::Wait { pick, .. }
             | Op::Crashed { pick, .. }
@@ -246,7 +246,7 @@ impl Model {
         let found = self.jobs.get_mut(id).unwrap();
         let Place::Stream { entry, lease: held } = &mut found.place else { panic!("{id} is in its stream") };
         *held = Some(lease);
-        let (attempts, crashes) = (found.attempts, found.crashes + lease.count / 2);
+        let (attempts, crashes) = (found.attempts, found.crashes + lease.count % LOSS / 2);
         let (job, priority, entry, worker) = (found.job.clone(), found.priority, *entry, lease.worker);
         self.deliveries.push(Delivery { job, priority, entry, worker, attempts, crashes });
         Claimed { job: id.clone(), attempts, crashes }
@@ -289,7 +289,8 @@ impl Model {
         let claimed: Vec<Claimed> = lapsed
             .take(count)
             .map(|(old, id)| {
-                self.deliver(&id, Lease { worker, count: old.count + old.count % 2, lapsed: false })
+                let count = old.count + if old.count % 2 == 1 { 1 } else { LOSS };
+                self.deliver(&id, Lease { worker, count, lapsed: false })
             })
             .collect();
         self.raise("reclaimed", i64::try_from(claimed.len()).unwrap());
@@ -335,11 +336,11 @@ impl Model {
         };
         let (mut attempts, mut crashes) = (delivery.attempts, delivery.crashes);
         let ((call, to), counter) = match *op {
-            Op::Begin { .. } => {
+            Op::Apart { .. } => {
                 if let Some((_, lease)) = owned {
-                    *lease = Lease { count: lease.count + 1 - lease.count % 2, lapsed: false, ..*lease };
+                    *lease = Lease { count: lease.count - lease.count % 2, lapsed: false, ..*lease };
                 }
-                return (Call::Begin { delivery: place }, done);
+                return (Call::Apart { delivery: place }, done);
             }
             Op::Retry { later, .. } if attempts + 1 < delivery.job.step.attempts_max() => {
                 attempts += 1;

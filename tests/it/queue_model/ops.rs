@@ -11,6 +11,8 @@ pub(super) const WORKERS: usize = 3;
 pub(super) const PAIRS: u64 = 24;
 /// How many pairs may be held at once.
 pub(super) const HELD_MAX: u64 = 6;
+/// What a worker that is lost beside a job adds to its delivery count.
+pub(super) const LOSS: u32 = 1000;
 
 /// A `pick` counts back from the newest of what there is, so it often meets what is live, and at times what is
 /// long over.
@@ -31,7 +33,7 @@ pub(super) enum Op {
         worker: usize,
         step: Step,
     },
-    Begin {
+    Apart {
         pick: usize,
     },
     Renew {
@@ -116,7 +118,7 @@ pub(super) fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(first, count, priority, marks)| Op::Start { first, count, priority, marks }),
         30 => (worker(), pick(), 1..4_usize).prop_map(|(worker, pick, count)| Op::Claim { worker, pick, count }),
         2 => (worker(), step()).prop_map(|(worker, step)| Op::Own { worker, step }),
-        4 => pick().prop_map(|pick| Op::Begin { pick }),
+        4 => pick().prop_map(|pick| Op::Apart { pick }),
         4 => worker().prop_map(|worker| Op::Renew { worker }),
         30 => (proptest::collection::vec(pick(), 1..4), ending)
             .prop_map(|(picks, ending)| Op::Commit { picks, ending }),

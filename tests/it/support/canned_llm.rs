@@ -105,7 +105,12 @@ impl CannedLlm {
 
     /// Whether this was asked.
     pub(crate) fn was_asked(&self, purpose: Purpose) -> bool {
-        self.shared.asked.lock().unwrap().iter().any(|(asked, _)| *asked == purpose)
+        self.asked(purpose) > 0
+    }
+
+    /// How often this was asked.
+    pub(crate) fn asked(&self, purpose: Purpose) -> usize {
+        self.shared.asked.lock().unwrap().iter().filter(|(asked, _)| *asked == purpose).count()
     }
 
     /// How often each request was asked; each time had to be paid for.

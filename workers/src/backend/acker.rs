@@ -32,7 +32,7 @@ pub(super) enum Ending {
     Undecodable(Arc<Desk>, Undecodable, OwnedSemaphorePermit),
 }
 
-/// Where ends are put. The channel needs no bound: there are never more ends than slots.
+/// Where ends are put. The channel needs no bound: there are never more ends than places.
 pub(super) type Endings = mpsc::UnboundedSender<Ending>;
 
 pub(super) struct Acker {

@@ -24,11 +24,12 @@ pub(super) struct Desk {
     pub(super) consumer: String,
     /// One permit for each slot; a claim holds one from before it is offered until its end is stored.
     pub(super) credit: Arc<Semaphore>,
-    /// As many again, for what gone workers left behind: it has waited for long enough.
+    /// For what gone workers left behind, which has waited for long enough: as many again, but a browser is dear.
     pub(super) spare: Arc<Semaphore>,
-    pub(super) slots: usize,
+    /// Of both together.
+    pub(super) places: usize,
     pub(super) beat: Arc<Beat>,
-    /// Claims on their way to the worker, never more than slots; absent once none is taken any more.
+    /// Claims on their way to the worker, never more than places; absent once none is taken any more.
     offers: Mutex<Option<mpsc::UnboundedSender<Claim>>>,
     offered: Mutex<mpsc::UnboundedReceiver<Claim>>,
     held: Mutex<Held>,
@@ -50,12 +51,13 @@ const ENDED: u8 = 3;
 impl Desk {
     pub(super) fn new(step: Step, consumer: String, slots: usize, beat: Arc<Beat>) -> Self {
         let (offers, offered) = mpsc::unbounded_channel();
+        let spare = if step.asks_responder() { slots } else { 1 };
         Self {
             step,
             consumer,
             credit: Arc::new(Semaphore::new(slots)),
-            spare: Arc::new(Semaphore::new(slots)),
-            slots,
+            spare: Arc::new(Semaphore::new(spare)),
+            places: slots + spare,
             beat,
             offers: Mutex::new(Some(offers)),
             offered: Mutex::new(offered),

@@ -15,7 +15,7 @@ use super::{
     claim::{Claim, Desk},
     flow::{Flow, SLOW_PERIOD},
     outage::Outage,
-    outcome::{CRASHES_MAX, Outcome, crashed},
+    outcome::{Outcome, crashed_before},
 };
 
 /// How long one read waits for something new.
@@ -74,16 +74,15 @@ impl Fetcher {
             }
             // Each shard in its turn, so that none is last while slots are scarce.
             let place = (0..shards.len()).map(|by| (turn + by) % shards.len()).find(|at| !shards[*at].quiet);
-            match place {
-                Some(place) => {
-                    turn = place + 1;
-                    self.look(place, &mut shards[place], &mut bells, slots).await;
-                }
-                None => {
-                    if let Some(rung) = self.wait(&mut bells).await {
-                        self.heard(&mut shards, &mut bells, rung);
-                    }
-                }
+            if let Some(place) = place {
+                turn = place + 1;
+                self.look(place, &mut shards[place], &mut bells, slots).await;
+                continue;
+            }
+            // Free meanwhile for what is taken over.
+            drop(slots);
+            if let Some(rung) = self.wait(&mut bells).await {
+                self.heard(&mut shards, &mut bells, rung);
             }
         }
         self.desk.close();
@@ -299,9 +298,7 @@ impl Counter {
     pub(super) fn hand_out(&self, claim: Claim, slot: OwnedSemaphorePermit) {
         claim.seat(slot);
         let delivery = claim.delivery();
-        if delivery.crashes >= CRASHES_MAX {
-            tracing::error!(job.id = %delivery.job, "job ended its worker too often; it is a dead letter");
-            let outcome = crashed(delivery, None);
+        if let Some(outcome) = crashed_before(delivery) {
             self.end(Ending::Job(claim, outcome));
         } else if self.stop.is_cancelled() || !claim.desk().offer(claim.clone()) {
             self.hand_back(claim);

@@ -17,6 +17,8 @@ use super::{
 
 /// After how many runs that ended with their worker a job is dead.
 pub(super) const CRASHES_MAX: u32 = 3;
+/// After how many workers that were lost while it ran in a process of its own: it may have taken them along.
+pub(super) const LOSSES_MAX: u32 = 10;
 /// How long a halted job waits before it is tried again, in case somebody acted.
 const HALT_PERIOD: Duration = Duration::from_mins(1);
 
@@ -74,12 +76,21 @@ pub(super) fn decide(delivery: &Delivery, result: Result<Commit, BoxDynError>, r
     of_failure(delivery, failure_of(error), random)
 }
 
-/// A job whose runs ended with their worker too often; the last time just now and `how`, or before it was claimed.
-pub(super) fn crashed(delivery: &Delivery, how: Option<&str>) -> Outcome {
-    let crashes = u32::from(how.is_some());
-    let times = delivery.crashes.saturating_add(crashes);
-    let mut chain = vec![format!("its worker ended {times} times while running it")];
-    chain.extend(how.map(|how| format!("the last one, which ran nothing else: {how}")));
+/// A job that was there too often when a worker ended.
+pub(super) fn crashed_before(delivery: &Delivery) -> Option<Outcome> {
+    let Delivery { crashes, losses, .. } = delivery;
+    let why = if *crashes >= CRASHES_MAX {
+        format!("its worker ended {crashes} times while running it")
+    } else if *losses >= LOSSES_MAX {
+        format!("its worker ended {losses} times while it ran in a process of its own")
+    } else {
+        return None;
+    };
+    Some(crashed(delivery, 0, vec![why]))
+}
+
+fn crashed(delivery: &Delivery, crashes: u32, chain: Vec<String>) -> Outcome {
+    tracing::error!(job.id = %delivery.job, step = %delivery.step, ?chain, "job ended its worker too often; it is a dead letter");
     Outcome::Bury { attempts: delivery.attempts, crashes, class: "crashed".to_owned(), chain }
 }
 
@@ -87,8 +98,8 @@ fn of_crash(delivery: &Delivery, how: &str, random: f64) -> Outcome {
     let Delivery { job, step, crashes: before, .. } = delivery;
     let crashes = before.saturating_add(1);
     if crashes >= CRASHES_MAX {
-        tracing::error!(job.id = %job, %step, crashes, how, "job ended its worker too often; it is a dead letter");
-        return crashed(delivery, Some(how));
+        let times = format!("its worker ended {crashes} times while running it");
+        return crashed(delivery, 1, vec![times, format!("the last one ran nothing else: {how}")]);
     }
     let delay = retry_delay(*before, random);
     tracing::warn!(job.id = %job, %step, crashes, how, ?delay, "the process of a job ended; it will be run again");
@@ -175,6 +186,7 @@ mod tests {
             envelope: job.envelope(),
             attempts,
             crashes: 0,
+            losses: 0,
         }
     }
 
@@ -201,6 +213,32 @@ mod tests {
             let decided = decide(&delivery(attempts), Err(failure(disposition).into()), 1.0);
             assert_eq!(decided, outcome, "{disposition:?} after {attempts} attempts");
         }
+    }
+
+    #[test]
+    fn a_process_that_ended_uses_no_attempt_until_it_did_too_often() {
+        for (before, buried) in [(0, false), (1, false), (2, true)] {
+            let delivery = Delivery { crashes: before, ..delivery(4) };
+            let outcome = decide(&delivery, Err(Crashed("killed by signal 9".to_owned()).into()), 1.0);
+            match outcome {
+                Outcome::Crash(_) => assert!(!buried, "after {before} crashes"),
+                Outcome::Bury { attempts: 4, crashes: 1, chain, .. } => {
+                    assert!(
+                        buried && chain[0].contains("3 times") && chain[1].contains("signal 9"),
+                        "{chain:?}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_beside_which_workers_keep_ending_is_buried_in_the_end() {
+        let lost = |losses| crashed_before(&Delivery { crashes: 1, losses, ..delivery(0) });
+        assert_eq!(lost(LOSSES_MAX - 1), None);
+        let Some(Outcome::Bury { crashes: 0, chain, .. }) = lost(LOSSES_MAX) else { panic!("not buried") };
+        assert!(chain[0].contains("10 times while it ran in a process of its own"), "{chain:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::{
     Handler, Pulse,
     acker::{Acker, Ending, Endings},
-    alone::OwnProcess,
+    alone::{KILLED_AFTER, OwnProcess},
     claim::{Claim, Desk},
     fetcher::{Counter, Fetcher},
     flow::{Flow, FlowOptions},
@@ -62,8 +62,8 @@ pub struct WorkerOptions {
     pub pulse: Pulse,
     /// What the flow of work is steered by.
     pub flow: FlowOptions,
-    /// How a job that was there when a worker ended gets a process of its own. Without it, such a job runs here:
-    /// only for handlers that can do a process no harm.
+    /// How a job that was there when a worker ended gets a process of its own. Without it, such a job runs here, and
+    /// no second crash is put down to it: only for handlers that can do a process no harm.
     pub alone: Option<OwnProcess>,
 }
 
@@ -139,6 +139,9 @@ pub async fn run_workers(
     halt.stop.cancel();
     cancel.cancel();
     tasks.settle(&outage).await;
+    if let Some(alone) = &options.alone {
+        settle(&alone.children, KILLED_AFTER, "processes of jobs").await;
+    }
     halt.why.get().map_or(Ok(()), |why| Err(why.clone()))
 }
 
@@ -240,7 +243,7 @@ impl Tasks {
         }
         let (queue, desks, flow) = (queue.clone(), Arc::clone(desks), Arc::clone(flow));
         let outage = Arc::clone(outage);
-        self.jobs.spawn(Takeover { queue, desks, flow, outage, counter }.run());
+        self.jobs.spawn(Takeover { queue, desks, flow, outage, counter, turn: 0 }.run());
     }
 
     /// Starts what keeps them and stores how they ended.
@@ -315,7 +318,7 @@ fn register(
         WorkerBuilder::new(format!("{}-{restarts}", desk.consumer))
             .backend(Source::new(Arc::clone(&desk), endings.clone()))
             // What is taken over does not wait for what runs.
-            .concurrency(2 * desk.slots)
+            .concurrency(desk.places)
             .parallelize(move |run| jobs.spawn(run))
             .layer(TraceLayer::new().on_failure(DefaultOnFailure::new().level(Level::DEBUG)))
             .build(move |claim: Claim| runs.clone().run(claim))

@@ -11,12 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{
-    Failure, Handler, NEWER,
-    alone::{Crashed, OwnProcess},
-    claim::Claim,
-    outcome::Interrupted,
-};
+use super::{Handler, NEWER, alone::OwnProcess, claim::Claim, outcome::Interrupted};
 use crate::notes;
 
 /// How long to wait before Redis is asked again.
@@ -48,14 +43,22 @@ impl Runs {
 
     async fn run_here_or_alone(&self, claim: &Claim) -> Result<Commit, BoxDynError> {
         let (delivery, started) = (claim.delivery(), Instant::now());
-        if claim.is_suspect() {
-            self.note_begun(claim).await?;
+        // Should it be what ended the worker, it takes no other job with it.
+        let process = self.alone.as_ref().filter(|_| claim.is_suspect());
+        if process.is_some() {
+            self.note_apart(claim).await?;
         }
         if !claim.begin() {
             return Err(Interrupted::HandedBack.into());
         }
+        let work = async {
+            match process {
+                Some(process) => process.run(delivery, claim.notes()).await,
+                None => Ok(notes::keep(claim.notes(), self.handler.handle(delivery)).await),
+            }
+        };
         let time_max = delivery.step.time_max(self.call_time_max);
-        let result = timeout(time_max, self.work(claim)).await;
+        let result = timeout(time_max, work).await;
         metrics::histogram!("mondo_job_seconds", "step" => delivery.step.name())
             .record(started.elapsed().as_secs_f64());
         let result = result.map_err(|_elapsed| Interrupted::TimedOut(time_max))??;
@@ -67,19 +70,10 @@ impl Runs {
         result.map_err(Into::into)
     }
 
-    async fn work(&self, claim: &Claim) -> Result<Result<Commit, Failure>, Crashed> {
-        let delivery = claim.delivery();
-        match &self.alone {
-            // Should it be what ended the worker, it takes no other job with it.
-            Some(process) if claim.is_suspect() => process.run(delivery, claim.notes()).await,
-            _ => Ok(notes::keep(claim.notes(), self.handler.handle(delivery)).await),
-        }
-    }
-
-    /// From here on the end of this worker counts as a crash of the job.
-    async fn note_begun(&self, claim: &Claim) -> Result<(), Interrupted> {
+    /// From here on the end of this worker is none of the job's doing.
+    async fn note_apart(&self, claim: &Claim) -> Result<(), Interrupted> {
         loop {
-            match self.queue.begin(claim.delivery(), &claim.desk().consumer).await {
+            match self.queue.apart(claim.delivery(), &claim.desk().consumer).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(Interrupted::LeaseLost),
                 Err(_away) => sleep(RETRY_PERIOD).await,

@@ -6,7 +6,7 @@ use mondo_jobs::{
     job::Step,
     queue::{Arrival, Queue, QueueError},
 };
-use tokio::time::sleep;
+use tokio::{sync::Semaphore, time::sleep};
 
 use super::{acker::Ending, claim::Desk, fetcher::Counter, flow::Flow, outage::Outage};
 
@@ -24,11 +24,13 @@ pub(super) struct Takeover {
     pub(super) flow: Arc<Flow>,
     pub(super) outage: Arc<Outage>,
     pub(super) counter: Counter,
+    /// Counts the looks that found something.
+    pub(super) turn: usize,
 }
 
 impl Takeover {
     /// Looks whenever a lease can have lapsed, which is seldom: while all are renewed, none does soon.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let stop = self.counter.stop.clone();
         let work = async {
             loop {
@@ -43,10 +45,10 @@ impl Takeover {
     }
 
     /// Takes over what has lapsed; gives the time until the next look.
-    async fn look(&self) -> Result<Duration, QueueError> {
+    async fn look(&mut self) -> Result<Duration, QueueError> {
         let lapses = self.queue.lapses().await?;
         let ours = lapses.lapsed.iter().filter_map(|(shard, step)| Some((*shard, self.desk(*step)?)));
-        let ours: Vec<_> = ours.collect();
+        let mut ours: Vec<_> = ours.map(|(shard, desk)| (shard, Arc::clone(desk))).collect();
         if ours.is_empty() {
             return Ok(lapses.next_in.max(LOOK_PERIOD_MIN));
         }
@@ -54,21 +56,29 @@ impl Takeover {
         if !self.outage.calm_for(self.queue.lease() / 2) {
             return Ok(RETRY_PERIOD);
         }
+        // Each in its turn, so that none is last while places are scarce.
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % ours.len();
+        ours.rotate_left(first);
         let mut taken = 0;
-        for (shard, desk) in ours {
-            if self.flow.is_open(desk.step) {
-                taken += self.take_over(shard, desk).await?;
+        for (shard, desk) in ours.iter().filter(|(_, desk)| self.flow.is_open(desk.step)) {
+            for places in [&desk.spare, &desk.credit] {
+                taken += self.take_over(*shard, desk, places).await?;
             }
         }
         Ok(if taken > 0 { LOOK_PERIOD_MIN } else { RETRY_PERIOD })
     }
 
     /// Takes over jobs of one step, as many as there are places for; gives their number.
-    async fn take_over(&self, shard: u32, desk: &Arc<Desk>) -> Result<usize, QueueError> {
-        let free = desk.spare.available_permits().min(BATCH_MAX);
-        let places = u32::try_from(free)
-            .ok()
-            .and_then(|free| Arc::clone(&desk.spare).try_acquire_many_owned(free).ok());
+    async fn take_over(
+        &self,
+        shard: u32,
+        desk: &Arc<Desk>,
+        places: &Arc<Semaphore>,
+    ) -> Result<usize, QueueError> {
+        let free = places.available_permits().min(BATCH_MAX);
+        let some = u32::try_from(free).ok().filter(|free| *free > 0);
+        let places = some.and_then(|free| Arc::clone(places).try_acquire_many_owned(free).ok());
         let Some(mut places) = places else { return Ok(0) };
         let arrivals = self.queue.reclaim(shard, desk.step, &desk.consumer, free).await?;
         let taken = arrivals.len();

@@ -9,7 +9,7 @@ use redis::{AsyncCommands as _, RedisError};
 
 use super::{
     super::{
-        DeadFilter, DeadLetter, Lane, Priority, Queue, QueueError,
+        DeadFilter, DeadLetter, Lane, Priority, Queue, QueueError, Target,
         claim::millis,
         connection::is_group_missing,
         entry::{Entry, Fields},
@@ -32,6 +32,15 @@ impl Queue {
         self.add_dead(&mut snapshot).await?;
         self.add_states(&mut snapshot).await?;
         self.add_promises(&mut snapshot).await?;
+        for pause in self.pauses().await? {
+            match pause.target {
+                Target::Step(step) => _ = snapshot.paused.insert(step),
+                // Some workers may ask another one; what they leave is not reported either.
+                Target::Responder(_) => {
+                    snapshot.paused.extend(Step::ALL.into_iter().filter(|step| step.asks_responder()));
+                }
+            }
+        }
         Ok(snapshot)
     }
 

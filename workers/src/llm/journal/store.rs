@@ -24,6 +24,8 @@ use crate::llm::spool::{ReplyId, Spool};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A reply that Redis has not taken within this time goes to the spool: until then it would be lost with its process.
 const PUT_TIME_MAX: Duration = Duration::from_millis(250);
+/// The same once the spool has not taken it either.
+const PUT_AGAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long what is spooled is offered after the stop.
 const LAST_OFFER_TIME_MAX: Duration = Duration::from_secs(2);
 /// The first pause between two tries; it doubles up to [`PAUSE_MAX`].
@@ -117,19 +119,20 @@ impl Journal {
     /// Tries Redis and the spool in turn until one has the reply: to use it before would be to pay for it again
     /// after a crash.
     async fn put_somewhere(&self, id: &ReplyId, reply: &[u8]) -> Result<(), QueueError> {
-        let (mut pause, mut told) = (PAUSE, false);
+        let (mut pause, mut told, mut time_max) = (PAUSE, false, PUT_TIME_MAX);
         loop {
-            let away = match timeout(PUT_TIME_MAX, self.put(id, reply)).await {
+            let away = match timeout(time_max, self.put(id, reply)).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) if !error.is_passing() => return Err(error),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("redis did not answer within {PUT_TIME_MAX:?}"),
+                Err(_) => format!("redis did not answer within {time_max:?}"),
             };
             let Some(reason) = self.put_in_spool(id, reply, &away).await else { return Ok(()) };
             if !told {
                 tracing::warn!(pair.id = %id.0, away, reason, "a paid reply can be put neither into Redis nor into the spool; its job waits");
                 told = true;
             }
+            time_max = PUT_AGAIN_TIME_MAX;
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
