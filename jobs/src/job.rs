@@ -108,6 +108,11 @@ impl JobId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The pair that the id begins with; none in an id of another form.
+    pub fn pair(&self) -> Option<PairId> {
+        self.0.split_once('/')?.0.parse().ok()
+    }
 }
 
 impl fmt::Display for JobId {

@@ -97,7 +97,7 @@ fn an_envelope_reads_back_as_it_was_stored() {
 }
 
 /// The entry and the dead letter of this release, as they are stored. If this must change, a worker of the release
-/// before cannot read what this one writes.
+/// before cannot read what this one writes, and the layout's version must be raised.
 #[tokio::test]
 async fn entries_and_letters_are_stored_and_read_as_they_always_were() {
     let test = TestQueue::start().await;
@@ -111,14 +111,18 @@ async fn entries_and_letters_are_stored_and_read_as_they_always_were() {
         .unwrap();
     assert_eq!(stored[0].1, [("job".to_owned(), ENTRY.to_owned())]);
 
-    // A later release may say more; what this one knows of it is read all the same.
-    let more =
-        ENTRY.replace("\"attempts\":0,\"crashes\":0", "\"attempts\":2,\"crashes\":1,\"trace\":\"00-4bf9\"");
-    let () = connection.xadd("{test:0}:stream:objects", "*", &[("job", more)]).await.unwrap();
-    let found = test.claims(Step::Objects, "worker", 2).await;
-    assert_eq!((found[0].attempts, found[0].crashes), (0, 0));
-    assert_eq!((found[1].attempts, found[1].crashes), (2, 1));
-    assert_eq!(found[1].envelope, r#"{"kind":"objects","v":1,"round":0}"#);
+    // A later release may say more; what this one knows of it is read all the same. Layout 1 left nothing out.
+    let more = format!(r#"{},"attempts":2,"crashes":1,"trace":"00-4bf9"}}"#, ENTRY.trim_end_matches('}'));
+    for entry in [more.as_str(), FIRST_LAYOUT] {
+        let () = connection.xadd("{test:0}:stream:objects", "*", &[("job", entry)]).await.unwrap();
+    }
+    let found = test.claims(Step::Objects, "worker", 3).await;
+    for (delivery, counts) in found.iter().zip([(0, 0), (2, 1), (3, 2)]) {
+        assert_eq!((delivery.attempts, delivery.crashes), counts);
+        assert_eq!(delivery.pair.to_string(), PAIR);
+        assert_eq!(delivery.job.as_str(), format!("{PAIR}/objects"));
+        assert_eq!(delivery.envelope, r#"{"kind":"objects","v":1,"round":0}"#);
+    }
 
     let () = connection.zadd("{test:0}:dead", "letter", 5).await.unwrap();
     let () = connection.hset("{test:0}:dead:letters", "letter", LETTER).await.unwrap();
@@ -128,5 +132,6 @@ async fn entries_and_letters_are_stored_and_read_as_they_always_were() {
 }
 
 const PAIR: &str = "01936f2e-0000-7000-8000-000000000001";
-const ENTRY: &str = r#"{"id":"01936f2e-0000-7000-8000-000000000001/objects","pair":"01936f2e-0000-7000-8000-000000000001","envelope":"{\"kind\":\"objects\",\"v\":1,\"round\":0}","attempts":0,"crashes":0}"#;
+const ENTRY: &str = r#"{"id":"01936f2e-0000-7000-8000-000000000001/objects","envelope":"{\"kind\":\"objects\",\"v\":1,\"round\":0}"}"#;
+const FIRST_LAYOUT: &str = r#"{"id":"01936f2e-0000-7000-8000-000000000001/objects","pair":"01936f2e-0000-7000-8000-000000000001","envelope":"{\"kind\":\"objects\",\"v\":1,\"round\":0}","attempts":3,"crashes":2}"#;
 const LETTER: &str = r#"{"job":"letter","pair":"01936f2e-0000-7000-8000-000000000001","step":"objects","envelope":"{}","attempts":1,"crashes":3,"class":"crashed","chain":["outer","inner"],"at_ms":5}"#;

@@ -1,6 +1,8 @@
 //! What a stream entry carries: ids, the opaque envelope and how often the job has been run.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Delivery, NewJob, Priority, Queue, keys::JOB_FIELD, lane::Lane};
 use crate::{
@@ -9,7 +11,8 @@ use crate::{
 };
 
 /// One job as it is stored; scripts move it as it is and never look inside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Stored")]
 pub(super) struct Entry {
     pub(super) id: JobId,
     pub(super) pair: PairId,
@@ -58,6 +61,50 @@ impl Entry {
             .find(|(name, _)| name == JOB_FIELD.as_bytes())
             .ok_or_else(|| format!("no field `{JOB_FIELD}`"))?;
         serde_json::from_slice(json).map_err(|error| error.to_string())
+    }
+}
+
+/// The stored shape: what a reader can tell without is left out, since there may be a million of them.
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    id: Cow<'a, str>,
+    /// Only where the id does not begin with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pair: Option<PairId>,
+    envelope: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    attempts: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    crashes: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = Stored {
+            id: self.id.as_str().into(),
+            pair: (self.id.pair() != Some(self.pair)).then_some(self.pair),
+            envelope: self.envelope.as_str().into(),
+            attempts: self.attempts,
+            crashes: self.crashes,
+        };
+        stored.serialize(serializer)
+    }
+}
+
+impl TryFrom<Stored<'_>> for Entry {
+    type Error = String;
+
+    fn try_from(stored: Stored<'_>) -> Result<Self, String> {
+        let id = JobId::from_stored(stored.id.into_owned());
+        let pair =
+            stored.pair.or_else(|| id.pair()).ok_or_else(|| format!("no pair, and none in the id `{id}`"))?;
+        let envelope = stored.envelope.into_owned();
+        Ok(Self { id, pair, envelope, attempts: stored.attempts, crashes: stored.crashes })
     }
 }
 

@@ -6,8 +6,9 @@
 use super::{Priority, Target};
 use crate::{job::Step, pair::PairId, ports::RecentList};
 
-/// The version of this layout. A release that names or fills keys in another way counts on.
-pub(super) const LAYOUT: u32 = 1;
+/// The version of this layout. A release that names or fills keys in another way counts on, and reads what those
+/// before it have left.
+pub(super) const LAYOUT: u32 = 2;
 /// The consumer group of every step's stream.
 pub(super) const GROUP: &str = "workers";
 /// The only field of a stream entry: the job as JSON.

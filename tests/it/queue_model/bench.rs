@@ -341,9 +341,10 @@ fn parse(json: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap()
 }
 
-/// Failed runs and crashes.
+/// Failed runs and crashes; what is not stored is 0.
 fn counts(entry: &serde_json::Value) -> (u64, u64) {
-    (entry["attempts"].as_u64().unwrap(), entry["crashes"].as_u64().unwrap())
+    let count = |name: &str| entry.get(name).map_or(0, |count| count.as_u64().unwrap());
+    (count("attempts"), count("crashes"))
 }
 
 fn queued(
