@@ -10,7 +10,7 @@ use super::{
     connection::is_group_missing,
     entry::{Entry, Undecodable},
     keys::{DONE_PREFIX, Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
-    limits::{EVENTS_MAX, ITEMS_MAX, check_size},
+    limits::{BATCH_MAX, EVENTS_MAX, ITEMS_MAX, check_size},
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
 
@@ -40,8 +40,8 @@ impl Queue {
         Ok(results.first().copied().unwrap_or(Committed::Late))
     }
 
-    /// Finishes deliveries, at most [`COMMITS_MAX`], in one transaction; each stands or falls by itself. Safe
-    /// to repeat when the reply was lost.
+    /// Finishes deliveries, at most [`COMMITS_MAX`]; each stands or falls by itself, and as many as a bounded script
+    /// may hold share a transaction. Safe to repeat when the reply was lost.
     ///
     /// # Errors
     /// When Redis is away, or something is larger than may be stored; nothing is stored in the latter case.
@@ -62,9 +62,11 @@ impl Queue {
             if places.is_empty() {
                 continue;
             }
-            let found = self.commit_in(keys, places.iter().map(|place| commits[*place])).await?;
-            for (place, result) in places.into_iter().zip(found) {
-                results[place] = result;
+            for places in bounded(&places, |place| items(commits[place].1)) {
+                let found = self.commit_in(keys, places.iter().map(|place| commits[*place])).await?;
+                for (place, result) in places.iter().zip(found) {
+                    results[*place] = result;
+                }
             }
         }
         Ok(results)
@@ -214,6 +216,27 @@ impl Queue {
     }
 }
 
+/// Pieces of these places, in order, none with more items than a script may handle unless it is one place alone.
+fn bounded(places: &[usize], items: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+    let (mut pieces, mut from, mut sum) = (Vec::new(), 0, 0);
+    for (at, place) in places.iter().enumerate() {
+        let more = items(*place);
+        if sum + more > BATCH_MAX && at > from {
+            pieces.push(&places[from..at]);
+            (from, sum) = (at, 0);
+        }
+        sum += more;
+    }
+    pieces.push(&places[from..]);
+    pieces
+}
+
+/// How much a script has to do for a commit.
+fn items(commit: &Commit) -> usize {
+    let Commit { fields, next, remember, counters, .. } = commit;
+    1 + fields.len() + next.len() + remember.len() + counters.len()
+}
+
 fn check(commit: &Commit) -> Result<(), QueueError> {
     check_size("record", commit.record.len())?;
     for (name, value) in &commit.fields {
@@ -284,4 +307,24 @@ fn held_bytes(commit: &Commit) -> usize {
         Some(End::Rejected { reason }) => reason.len(),
     };
     commit.record.len() + fields + end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_large_commits_is_cut_into_bounded_scripts() {
+        for (sizes, pieces) in [
+            (vec![1; 100], vec![100]),
+            (vec![300, 200, 1], vec![2, 1]),
+            (vec![501, 1, 499, 501], vec![1, 2, 1]),
+            (vec![401; 3], vec![1, 1, 1]),
+        ] {
+            let places: Vec<usize> = (0..sizes.len()).collect();
+            let cut: Vec<usize> =
+                bounded(&places, |place| sizes[place]).iter().map(|piece| piece.len()).collect();
+            assert_eq!(cut, pieces, "{sizes:?}");
+        }
+    }
 }
