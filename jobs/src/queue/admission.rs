@@ -7,6 +7,7 @@ use super::{
     entry::Entry,
     keys::{Keys, NEXT_PREFIX, number},
     limits::{EVENTS_MAX, ITEMS_MAX, MEMORY_PERCENT_MAX, check_count, check_size},
+    replicas::Call,
 };
 use crate::pair::PairId;
 
@@ -104,17 +105,18 @@ impl Queue {
         keys: &Keys,
         marks: Option<Marks>,
         bounds: Bounds,
-        pairs: impl ExactSizeIterator<Item = &'a NewPair>,
+        pairs: impl ExactSizeIterator<Item = &'a NewPair> + Clone,
     ) -> Result<Vec<i64>, QueueError> {
-        let mut call = self.scripts().start.key(keys.open());
-        call.key(keys.ready()).key(keys.taken()).key(keys.counters()).key(keys.events()).key(keys.streams());
+        let mut names = vec![keys.open(), keys.ready(), keys.taken(), keys.counters(), keys.events()];
+        names.extend(keys.streams());
+        names.extend(pairs.clone().map(|pair| keys.record(pair.id)));
+        let mut call = Call::new(&self.scripts().start, &names);
         match marks {
             Some(marks) => call.arg(marks.low).arg(marks.high),
             None => call.arg(-1).arg(-1),
         };
         call.arg(bounds.pairs).arg(bounds.bytes).arg(MEMORY_PERCENT_MAX).arg(EVENTS_MAX).arg(pairs.len());
         for pair in pairs {
-            call.key(keys.record(pair.id));
             call.arg(pair.id.to_string()).arg(number(pair.first.step, pair.priority));
             call.arg(Entry::fresh(&pair.first).to_json()).arg(pair.fields.len() + 1);
             call.arg(format!("{NEXT_PREFIX}start"));
@@ -123,7 +125,7 @@ impl Queue {
                 call.arg(name).arg(value);
             }
         }
-        self.store(keys, &self.scripts().start, &call).await
+        self.store(keys, call).await
     }
 }
 

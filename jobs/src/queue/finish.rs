@@ -11,6 +11,7 @@ use super::{
     entry::{Entry, Undecodable},
     keys::{DONE_PREFIX, Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
     limits::{BATCH_MAX, EVENTS_MAX, ITEMS_MAX, check_size},
+    replicas::Call,
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
 
@@ -75,23 +76,21 @@ impl Queue {
     async fn commit_in<'a>(
         &self,
         keys: &Keys,
-        commits: impl ExactSizeIterator<Item = (&'a Delivery, &'a Commit)>,
+        commits: impl ExactSizeIterator<Item = (&'a Delivery, &'a Commit)> + Clone,
     ) -> Result<Vec<Committed>, QueueError> {
-        let mut call = self.scripts().commit.key(keys.counters());
-        call.key(keys.open()).key(keys.ready()).key(keys.ready_bodies());
-        call.key(keys.recent(RecentList::Objects)).key(keys.recent(RecentList::Questions));
-        call.key(keys.events()).key(keys.journals()).key(keys.ended(Ended::Rejected)).key(keys.streams());
+        let mut names = vec![keys.counters(), keys.open(), keys.ready(), keys.ready_bodies()];
+        names.extend([RecentList::Objects, RecentList::Questions].map(|list| keys.recent(list)));
+        names.extend([keys.events(), keys.journals(), keys.ended(Ended::Rejected)]);
+        names.extend(keys.streams());
+        names.extend(commits.clone().map(|(delivery, _)| keys.record(delivery.pair)));
+        let ending = commits.clone().filter(|(_, commit)| commit.end.is_some());
+        names.extend(ending.map(|(delivery, _)| keys.journal(delivery.pair)));
+        let mut call = Call::new(&self.scripts().commit, &names);
         call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(EVENTS_MAX);
-        let mut journals = Vec::new();
         for (delivery, commit) in commits {
-            call.key(keys.record(delivery.pair));
-            if commit.end.is_some() {
-                journals.push(keys.journal(delivery.pair));
-            }
             add_commit(&mut call, delivery, commit);
         }
-        call.key(journals);
-        let results: Vec<i64> = self.store(keys, &self.scripts().commit, &call).await?;
+        let results: Vec<i64> = self.store(keys, call).await?;
         let results = results.into_iter().map(|result| match result {
             1 => Committed::Stored,
             2 => Committed::Already,
@@ -258,7 +257,7 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
     Ok(())
 }
 
-fn add_commit(call: &mut ScriptInvocation<'_>, delivery: &Delivery, commit: &Commit) {
+fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit) {
     let next = (!commit.next.is_empty()).then(|| {
         let name = format!("{NEXT_PREFIX}{}", delivery.job);
         (name, Entry::write_next(&commit.next, delivery.priority))

@@ -2,12 +2,41 @@
 
 use std::time::Duration;
 
-use redis::{AsyncCommands as _, FromRedisValue, RedisError, Script, ScriptInvocation};
+use redis::{AsyncCommands as _, Cmd, FromRedisValue, RedisError, Script, ToRedisArgs};
 
-use super::{Queue, QueueError, keys::Keys};
+use super::{Queue, QueueError, keys::Keys, link::Link};
 
 /// How long replicas may take to have what was stored.
 const REPLICATION_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The call of a script, written down as it goes out: a batch has thousands of arguments, and
+/// [`redis::ScriptInvocation`] would keep each in a vector of its own.
+pub(super) struct Call<'a> {
+    script: &'a Script,
+    command: Cmd,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(script: &'a Script, keys: &[String]) -> Self {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.get_hash()).arg(keys.len()).arg(keys);
+        Self { script, command }
+    }
+
+    pub(super) fn arg(&mut self, value: impl ToRedisArgs) -> &mut Self {
+        self.command.arg(value);
+        self
+    }
+
+    async fn made_on<T: FromRedisValue>(&self, link: &mut Link) -> Result<T, RedisError> {
+        let reply = self.command.query_async(link).await;
+        if !reply.as_ref().is_err_and(is_script_missing) {
+            return reply;
+        }
+        self.script.load_async(link).await?;
+        self.command.query_async(link).await
+    }
+}
 
 impl Queue {
     /// Calls a script and waits until the configured number of replicas has what it stored. Fewer are a line in the
@@ -19,21 +48,20 @@ impl Queue {
     pub(super) async fn store<T: FromRedisValue>(
         &self,
         keys: &Keys,
-        script: &Script,
-        call: &ScriptInvocation<'_>,
+        call: Call<'_>,
     ) -> Result<T, QueueError> {
         let wanted = self.inner.config.replicas_min;
         if wanted == 0 {
-            return Ok(call.invoke_async(&mut self.link(keys)).await?);
+            return Ok(call.made_on(&mut self.link(keys)).await?);
         }
         // In one pipeline: a WAIT that reached another server than the call would say nothing about it.
         let mut pipe = redis::pipe();
-        pipe.invoke_script(call);
+        pipe.add_command(call.command);
         pipe.cmd("WAIT").arg(wanted).arg(REPLICATION_TIME_MAX.as_millis());
         let mut link = self.waiting_link(keys);
         let mut reply: Result<(T, u32), RedisError> = pipe.query_async(&mut link).await;
-        if reply.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
-            script.load_async(&mut link).await?;
+        if reply.as_ref().is_err_and(is_script_missing) {
+            call.script.load_async(&mut link).await?;
             reply = pipe.query_async(&mut link).await;
         }
         let (value, replicas) = reply?;
@@ -43,4 +71,9 @@ impl Queue {
         }
         Ok(value)
     }
+}
+
+/// Redis was restarted, or is another one.
+fn is_script_missing(error: &RedisError) -> bool {
+    error.code() == Some("NOSCRIPT")
 }
