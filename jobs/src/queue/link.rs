@@ -35,9 +35,8 @@ struct Inner {
 
 #[derive(Clone)]
 struct Node {
-    /// Tells this connection from those before and after it.
-    made: Arc<()>,
-    info: redis::ConnectionInfo,
+    /// Made anew for each connection, so it also tells this one from those before and after it.
+    info: Arc<redis::ConnectionInfo>,
     connection: MultiplexedConnection,
 }
 
@@ -51,7 +50,7 @@ impl Link {
     /// A connection of its own to the same server, whose replies may take so long.
     pub(super) async fn dedicated(&self, response_time_max: Duration) -> RedisResult<MultiplexedConnection> {
         let info = self.node().await?.info;
-        open(info, CONNECT_TIME_MAX, response_time_max).await
+        open((*info).clone(), CONNECT_TIME_MAX, response_time_max).await
     }
 
     async fn node(&self) -> RedisResult<Node> {
@@ -84,7 +83,7 @@ impl Link {
         let info = self.0.place.locate(self.0.slot).await?;
         let mut connection = open(info.clone(), self.0.response_time_max, self.0.response_time_max).await?;
         self.0.place.check(&mut connection).await?;
-        Ok(Node { made: Arc::default(), info, connection })
+        Ok(Node { info: Arc::new(info), connection })
     }
 
     fn known(&self) -> Option<Node> {
@@ -96,7 +95,7 @@ impl Link {
     }
 
     fn forget(&self, wrong: &Node) {
-        self.slot().take_if(|node| Arc::ptr_eq(&node.made, &wrong.made));
+        self.slot().take_if(|node| Arc::ptr_eq(&node.info, &wrong.info));
     }
 
     /// Lets go of a connection that broke or led astray. Says whether the server did nothing, since it does not
