@@ -49,6 +49,15 @@ async fn refill_stays_between_its_marks_with_any_number_of_refillers() {
 }
 
 #[tokio::test]
+async fn a_refill_of_several_scripts_goes_on_to_the_high_mark() {
+    let test = TestQueue::start().await;
+    let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(500).collect();
+    assert_eq!(test.queue.refill(Marks { low: 5, high: 450 }, &pairs).await.unwrap().len(), 450);
+    assert_eq!(test.queue.refill(Marks { low: 450, high: 500 }, &pairs).await.unwrap().len(), 0);
+    test.healthy().await;
+}
+
+#[tokio::test]
 async fn ready_and_taken_pairs_count_towards_the_marks() {
     let test = TestQueue::start().await;
     test.make_ready(b"1").await;

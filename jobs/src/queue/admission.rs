@@ -6,7 +6,7 @@ use super::{
     Bounds, Marks, NewPair, Queue, QueueError,
     entry::Entry,
     keys::{Keys, NEXT_PREFIX, number},
-    limits::{EVENTS_MAX, ITEMS_MAX, MEMORY_PERCENT_MAX, check_count, check_size},
+    limits::{EVENTS_MAX, ITEMS_MAX, MEMORY_PERCENT_MAX, START_MAX, check_count, check_size},
     replicas::Call,
 };
 use crate::pair::PairId;
@@ -14,6 +14,8 @@ use crate::pair::PairId;
 /// How long somebody who was refused should wait, at the least; up to twice as long is as likely, so that those
 /// who were refused together do not come back together.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// What `start.lua` says of a pair that it started.
+const STARTED: i64 = 1;
 
 /// What became of a pair that was to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +92,18 @@ impl Queue {
             if places.is_empty() {
                 continue;
             }
-            let marks = marks.map(|marks| marks.share(shard, self.shard_count()));
+            let mut marks = marks.map(|marks| marks.share(shard, self.shard_count()));
             let bounds = self.inner.config.bounds.share(shard, self.shard_count());
-            let found = self.admit_in(keys, marks, bounds, places.iter().map(|place| &pairs[*place])).await?;
-            for (place, code) in places.into_iter().zip(found) {
-                admissions[place] = Admission::of_code(code);
+            for places in places.chunks(START_MAX) {
+                let piece = places.iter().map(|place| &pairs[*place]);
+                let found = self.admit_in(keys, marks, bounds, piece).await?;
+                if found.contains(&STARTED) {
+                    // What was begun below the low mark goes on to the high one.
+                    marks = marks.map(|Marks { high, .. }| Marks { low: high, high });
+                }
+                for (place, code) in places.iter().zip(found) {
+                    admissions[*place] = Admission::of_code(code);
+                }
             }
         }
         Ok(admissions.into_iter().flatten().collect())
@@ -137,7 +146,7 @@ impl Admission {
             Some(Self::Full { bound, retry_after })
         };
         match code {
-            1 => Some(Self::Accepted),
+            STARTED => Some(Self::Accepted),
             2 => Some(Self::Duplicate),
             -1 => full(Bound::Pairs),
             -2 => full(Bound::Bytes),

@@ -5,6 +5,8 @@ use crate::pair::BODY_BYTES_MAX;
 
 /// The most pairs, jobs or entries that one script handles.
 pub(super) const BATCH_MAX: usize = 500;
+/// The most pairs that one script starts: it does five things for each, and keeps everybody else waiting meanwhile.
+pub(super) const START_MAX: usize = 200;
 /// The most fields, next jobs, memories or counters of one commit.
 pub(super) const ITEMS_MAX: usize = 100;
 /// The share of its memory, in percent, at which Redis takes no more pairs: the rest is for those under way.
