@@ -60,7 +60,7 @@ async fn as_many_pairs_are_held_as_the_bound_allows_wherever_they_are() {
 
 #[tokio::test]
 async fn as_many_bytes_are_held_as_the_bound_allows() {
-    let test = bounded(Bounds { bytes: 3_500, ..WIDE }).await;
+    let test = bounded(Bounds { bytes: 3_000, ..WIDE }).await;
     let mut large = pairs(3);
     for pair in &mut large {
         pair.fields = vec![("page".to_owned(), vec![b'x'; 1_000])];
