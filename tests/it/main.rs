@@ -42,6 +42,7 @@ mod queue_workers;
 mod ready;
 mod runner;
 mod sandbox_corpus;
+mod sandbox_escapes;
 mod sandbox_findings;
 mod sandbox_slots;
 mod steps_offline;

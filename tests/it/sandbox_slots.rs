@@ -1,32 +1,18 @@
 //! A slot survives what pages and callers do to it, and pages get nowhere.
 
-use std::{
-    future::Future,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
 use mondo_jobs::{
-    finding::FindingClass,
+    finding::{FindingClass, Report},
     ports::{Execution, Sandbox as _, SandboxError, sandbox::PAGE_BYTES_MAX},
 };
 use mondo_workers::sandbox::BackendChoice;
 
 use crate::support::{
     program::Running,
-    sandbox::{execute, execution, page_path, pool},
+    sandbox::{docker, execute, execution, page_path, pool},
+    workers::until,
 };
-
-/// Far more than any of these takes, for machines that are busy with other things.
-const DEADLINE: Duration = Duration::from_mins(1);
-
-async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    let end = Instant::now() + DEADLINE;
-    while !done().await {
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 async fn check_no_way_out(backend: BackendChoice) {
     let pool = pool(backend, 1).await;
@@ -124,6 +110,34 @@ async fn a_local_browser_that_dies_is_replaced() {
     assert_eq!(children(), Vec::<String>::new(), "closing ends them all");
 }
 
+/// Kills the browser that runs a page, and each one that comes after it, so many times.
+async fn kill_under_a_page(times: usize) -> Report {
+    let pool = pool(BackendChoice::Local, 1).await;
+    // It keeps its browser busy for a second at the least.
+    let page = execution("hang_at_load");
+    let killing = async {
+        let mut killed = Vec::new();
+        while killed.len() < times {
+            let next = children().into_iter().find(|child| !killed.contains(child));
+            if let Some(browser) = next {
+                assert!(Command::new("kill").arg("-KILL").arg(&browser).status().unwrap().success());
+                killed.push(browser);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (report, ()) = tokio::join!(pool.execute(&page), killing);
+    assert_eq!(execute(&pool, "clean_canvas").await.findings, []);
+    pool.close().await;
+    report.unwrap()
+}
+
+#[tokio::test]
+async fn a_page_whose_browser_dies_is_run_again() {
+    let report = kill_under_a_page(1).await;
+    assert_eq!((report.findings.len(), report.findings[0].class), (1, FindingClass::Hang), "{report:#?}");
+}
+
 #[tokio::test]
 async fn a_page_over_the_limit_is_refused() {
     let pool = pool(BackendChoice::Local, 1).await;
@@ -141,11 +155,6 @@ async fn a_hang_ends_within_bounds_and_the_slot_goes_on() {
     let next = execute(&pool, "clean_canvas").await;
     assert_eq!(next.findings, []);
     pool.close().await;
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().expect("docker");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// The processes that this test started. Each test is a process of its own under nextest; under `cargo test` the

@@ -57,3 +57,9 @@ pub(crate) fn assert_found(expected: &[&Expected], report: &Report) {
         assert_eq!(found.input.as_deref(), expected.input, "{name}");
     }
 }
+
+/// What the Docker client prints.
+pub(crate) fn docker(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(arguments).output().expect("docker");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

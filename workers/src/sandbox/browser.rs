@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     cdp::Cdp,
+    guard,
     usage::{self, Usage},
 };
 
@@ -93,6 +94,18 @@ impl Browser {
         };
         let Some(root) = root else { return Usage::default() };
         tokio::task::spawn_blocking(move || usage::of_tree(root)).await.unwrap_or_default()
+    }
+
+    /// Ends when the browser has outgrown the memory it may use, after killing it; gives how much that was, in
+    /// bytes. In a container the kernel does this.
+    pub(super) async fn outgrown(&mut self) -> u64 {
+        let Host::Process(child) = &mut self.host else { return std::future::pending().await };
+        let Some(root) = child.id() else { return std::future::pending().await };
+        let bytes = guard::outgrown(root).await;
+        if let Err(error) = child.start_kill() {
+            tracing::warn!(%error, "cannot kill a browser that uses too much memory");
+        }
+        bytes
     }
 
     /// Ends the browser at once and waits until it is gone.

@@ -44,7 +44,7 @@ const USER: &str = "10001:10001";
 const MEMORY_BYTES: i64 = 1 << 30;
 
 /// Processes and threads of a container; a browser with one page has about 120.
-const PIDS_MAX: i64 = 1024;
+const PIDS_MAX: i64 = 512;
 
 /// Processor time of a container, in billionths of a core.
 const NANO_CPUS: i64 = 2_000_000_000;

@@ -7,6 +7,9 @@ use mondo_jobs::finding::{Finding, FindingClass, Severity};
 /// The most findings that are listed; more are only counted.
 const FINDINGS_MAX: usize = 200;
 
+/// Findings beyond the list after which a page has shown all that it can.
+const LEFT_OUT_MAX: u32 = 2000;
+
 /// The list takes no advice once it is this long, so that no page can hide a failure behind many small things.
 const LENGTH_FOR_ADVICE_MAX: usize = 100;
 
@@ -104,6 +107,11 @@ impl Findings {
             page_ms,
             input: self.input.clone(),
         });
+    }
+
+    /// Whether there are so many that the page need not go on.
+    pub(super) fn are_a_flood(&self) -> bool {
+        self.left_out > LEFT_OUT_MAX
     }
 
     /// Notes an error that the page was told of at `page_ms`.

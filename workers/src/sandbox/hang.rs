@@ -8,14 +8,28 @@ use mondo_jobs::finding::FindingClass;
 use super::{
     events::{Paused, PausedFrame},
     findings::{Observation, Place},
-    run::Run,
+    run::{Run, Stop},
     watch::Silence,
 };
 
 /// How long a hung page may take to say where it is.
 const LOCATE_MAX: Duration = Duration::from_millis(600);
 
+/// Real time after which a page is too slow to be executed to its end.
+const WALL_MS_MAX: u64 = 30_000;
+
 impl Run<'_> {
+    /// Ends a page that is too slow, or of which there is nothing more to learn.
+    pub(super) fn look_at_pace(&mut self) -> Result<(), Stop> {
+        if self.wall_ms() > WALL_MS_MAX {
+            let (page_ms, secs) = (self.page_ms(), WALL_MS_MAX / 1000);
+            let message = format!("the page is too slow: {page_ms} ms of its time took {secs} s");
+            self.found(Observation::blocking(FindingClass::Hang, &message, None));
+            return Err(Stop::Ended);
+        }
+        if self.findings.are_a_flood() { Err(Stop::Ended) } else { Ok(()) }
+    }
+
     /// Asks a hung page where it is and reports that.
     pub(super) async fn locate_hang(&mut self, silence: Silence) {
         if silence == Silence::Drawing {
@@ -49,10 +63,16 @@ impl Run<'_> {
         self.found(Observation::blocking(FindingClass::Hang, &message, place));
     }
 
-    /// Reports that the page's time stood still in more than one browser.
+    /// Reports that the page's time stands still though the page answers.
     pub(super) fn report_stall(&mut self) {
         let message = "the page's time stands still: it keeps loading something for ever";
         self.found(Observation::blocking(FindingClass::Hang, message, None));
+    }
+
+    /// Reports a page in which more than one browser broke down.
+    pub(super) fn report_breakdown(&mut self) {
+        let message = "the page breaks the browser down";
+        self.found(Observation::blocking(FindingClass::Crash, message, None));
     }
 
     pub(super) fn place_of(&self, paused: &Paused) -> Option<Place> {

@@ -43,6 +43,12 @@ const VISIBLE: [&str; 9] = [
     "/bin/sh",
 ];
 
+/// Space of each of the two places where a browser may write: files, and shared memory.
+const SCRATCH_BYTES: &str = "536870912";
+
+/// Processes and threads; a browser with one page has about 120.
+const PIDS_MAX: u32 = 512;
+
 const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/tmp"), ("TZ", "UTC"), ("LANG", "C.UTF-8")];
 
 /// How many last lines of the browser's log are kept for an error message.
@@ -60,6 +66,13 @@ impl Local {
     /// # Errors
     /// [`SandboxError::Unavailable`] names what is missing.
     pub(super) fn find() -> Result<Self, SandboxError> {
+        if !Path::new("/proc/thread-self/children").exists() {
+            return Err(SandboxError::Unavailable {
+                problem: "this kernel does not list the children of a process, so memory cannot be watched"
+                    .to_owned(),
+                remedy: "use a kernel with CONFIG_PROC_CHILDREN".to_owned(),
+            });
+        }
         let bubblewrap = Path::new("/usr/bin/bwrap").exists();
         let browser = Path::new(BROWSER_PATH).exists();
         let missing = match (bubblewrap, browser) {
@@ -101,7 +114,9 @@ impl Local {
             // Users are unshared explicitly: `--unshare-all` goes on without where the kernel refuses.
             .args(["--unshare-all", "--unshare-user", "--uid", INNER_USER, "--gid", INNER_USER])
             .args(["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox"])
-            .args(["--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--dir", "/run"])
+            .args(["--clearenv", "--proc", "/proc", "--dev", "/dev", "--dir", "/run"])
+            .args(["--size", SCRATCH_BYTES, "--tmpfs", "/tmp"])
+            .args(["--size", SCRATCH_BYTES, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"])
             .args(["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--chdir", "/tmp"]);
         for (name, value) in ENVIRONMENT {
             command.args(["--setenv", name, value]);
@@ -109,7 +124,10 @@ impl Local {
         for path in VISIBLE {
             command.args(["--ro-bind-try", path, path]);
         }
-        command.args(["--remount-ro", "/", "/bin/sh", "-c", &command_line()]);
+        // Counted in the user namespace of this browser alone. Shells differ in the letter.
+        let limited =
+            format!("ulimit -p {PIDS_MAX} 2>&- || ulimit -u {PIDS_MAX} || exit; {}", command_line());
+        command.args(["--remount-ro", "/", "/bin/sh", "-c", &limited]);
         if self.as_nobody {
             command.uid(NOBODY).gid(NOBODY);
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     findings::Observation,
+    guard,
     run::{Run, Stop},
 };
 
@@ -15,7 +16,8 @@ const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
 /// How many elements a page may add to those it had at first.
 const ELEMENTS_ADDED_MAX: u64 = 10_000;
 
-const COUNT: &str = "document.getElementsByTagName('*').length";
+/// A frame is a document of its own and counts as many elements.
+const COUNT: &str = "document.getElementsByTagName('*').length + 50 * length";
 
 impl Run<'_> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
@@ -32,6 +34,16 @@ impl Run<'_> {
         );
         self.found(Observation::blocking(FindingClass::Memory, &message, None));
         Err(Stop::Ended)
+    }
+
+    /// Reports a page whose browser was ended because all its processes together used too much.
+    pub(super) fn report_outgrown(&mut self, bytes: u64) {
+        self.memory_bytes_peak = self.memory_bytes_peak.max(bytes);
+        let message = format!(
+            "the page's processes use more memory than the {} MiB they may",
+            guard::MEMORY_BYTES_MAX >> 20
+        );
+        self.found(Observation::blocking(FindingClass::Memory, &message, None));
     }
 
     /// Reports a page that adds elements without end.

@@ -12,6 +12,7 @@ mod docker;
 mod drive;
 mod events;
 mod findings;
+mod guard;
 mod hang;
 mod input;
 mod keys;

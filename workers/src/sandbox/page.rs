@@ -19,7 +19,10 @@ use chromiumoxide::{
                 DisposeBrowserContextParams, SetAutoAttachParams,
             },
         },
-        js_protocol::{debugger, runtime},
+        js_protocol::{
+            debugger,
+            runtime::{self, RunIfWaitingForDebuggerParams},
+        },
     },
 };
 use tokio::sync::mpsc;
@@ -101,6 +104,16 @@ impl Page {
         self.cdp.send(Some(&self.session), command)
     }
 
+    /// Listens to a worker or a frame with a process of its own, and lets it run.
+    pub(super) fn listen_to_child(&self, session: &str) {
+        self.cdp.listen(session, self.listener.clone());
+        drop(self.cdp.send(Some(session), &runtime::EnableParams::default()));
+        drop(self.cdp.send(Some(session), &log::EnableParams::default()));
+        drop(self.cdp.send(Some(session), &intercept_everything()));
+        drop(self.cdp.send(Some(session), &attach_children()));
+        drop(self.cdp.send(Some(session), &RunIfWaitingForDebuggerParams::default()));
+    }
+
     /// Ends the page, even one that hangs, because its process is ended.
     ///
     /// # Errors
@@ -114,13 +127,13 @@ impl Page {
 }
 
 /// Every request is asked about before it is made.
-pub(super) fn intercept_everything() -> fetch::EnableParams {
+fn intercept_everything() -> fetch::EnableParams {
     let every = fetch::RequestPattern { url_pattern: Some("*".to_owned()), ..Default::default() };
     fetch::EnableParams { patterns: Some(vec![every]), handle_auth_requests: None }
 }
 
 /// Workers and frames with a process of their own wait until they are listened to.
-pub(super) fn attach_children() -> SetAutoAttachParams {
+fn attach_children() -> SetAutoAttachParams {
     SetAutoAttachParams {
         auto_attach: true,
         wait_for_debugger_on_start: true,

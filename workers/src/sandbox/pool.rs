@@ -38,6 +38,8 @@ struct Inner {
 struct Slot {
     browser: Browser,
     page: Page,
+    /// Its browser is broken or busy with something that outlives the page.
+    spent: bool,
 }
 
 impl BrowserPool {
@@ -89,7 +91,7 @@ impl BrowserPool {
         drop(run);
         slot.kill().await;
         match loaded {
-            Ok(_) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled) => Ok(()),
+            Ok(_) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled | Stop::Outgrown(_)) => Ok(()),
             Err(Stop::Failed(message)) => Err(failed("loading a page", message)),
         }
     }
@@ -115,7 +117,7 @@ impl BrowserPool {
 
 impl Slot {
     async fn kill(self) {
-        let Self { browser, page } = self;
+        let Self { browser, page, .. } = self;
         // It holds the pipe open.
         drop(page);
         browser.kill().await;
@@ -154,7 +156,7 @@ impl Inner {
                 }
             };
             let result = tokio::select! {
-                result = execute(&mut slot.page, &execution, failures > 0) => Some(result),
+                result = execute(&mut slot, &execution, failures > 0) => Some(result),
                 () = answer.closed() => None,
                 () = self.closing.cancelled() => None,
             };
@@ -193,7 +195,7 @@ impl Inner {
     async fn start_slot(&self) -> Result<Slot, SandboxError> {
         let browser = self.backend.launch().await?;
         match Page::prepare(&browser.cdp).await {
-            Ok(page) => Ok(Slot { browser, page }),
+            Ok(page) => Ok(Slot { browser, page, spent: false }),
             Err(error) => {
                 browser.kill().await;
                 Err(failed("preparing a page", error.to_string()))
@@ -203,13 +205,17 @@ impl Inner {
 
     /// Ends the page and makes the next one; a browser that cannot is replaced.
     async fn refresh(&self, slot: Slot) {
-        let Slot { browser, page } = slot;
+        if slot.spent {
+            slot.kill().await;
+            return;
+        }
+        let Slot { browser, page, .. } = slot;
         let next = match page.close().await {
             Ok(()) => Page::prepare(&browser.cdp).await,
             Err(error) => Err(error),
         };
         match next {
-            Ok(page) => self.give_back(Slot { browser, page }).await,
+            Ok(page) => self.give_back(Slot { browser, page, spent: false }).await,
             Err(error) => {
                 tracing::warn!(%error, "a browser could not end its page and is replaced");
                 browser.kill().await;
@@ -238,25 +244,24 @@ impl Inner {
     }
 }
 
-/// Executes one page to its end, which may be a hang or a crash: those are findings. A page whose time stands
-/// still `again`, in a second browser, is to blame for it.
-async fn execute(page: &mut Page, execution: &Execution, again: bool) -> Result<Report, String> {
+/// Executes one page to its end, which may be a hang or a crash: those are findings. A page in which the browser
+/// breaks down `again`, a second one, is to blame for it.
+async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<Report, String> {
+    let Slot { browser, page, spent } = slot;
     let mut run = Run::new(page, &execution.page);
-    let screenshot = match run.drive(execution.seed).await {
+    let driven = tokio::select! {
+        // First: a browser that was killed for its size is also one that failed.
+        biased;
+        bytes = browser.outgrown() => Err(Stop::Outgrown(bytes)),
+        driven = run.drive(execution.seed) => driven,
+    };
+    let screenshot = match driven {
         Ok(screenshot) => screenshot,
-        Err(Stop::Ended) => None,
-        Err(Stop::Hang(silence)) => {
-            run.locate_hang(silence).await;
+        Err(stop) => {
+            *spent = stop.outlives_the_page();
+            explain(&mut run, stop, again).await?;
             None
         }
-        Err(Stop::Stalled) if again => {
-            run.report_stall();
-            None
-        }
-        Err(Stop::Stalled) => {
-            return Err("it has not answered for 15 s, though nothing keeps it busy".to_owned());
-        }
-        Err(Stop::Failed(message)) => return Err(message),
     };
     let (page_ms, wall_ms) = (run.page_ms(), run.wall_ms());
     let (frames, inputs, memory_bytes_peak) = (run.frames, run.inputs, run.memory_bytes_peak);
@@ -273,4 +278,17 @@ async fn execute(page: &mut Page, execution: &Execution, again: bool) -> Result<
         memory_bytes_peak,
         screenshot,
     })
+}
+
+/// Makes a finding of what ended a page before its plan did.
+async fn explain(run: &mut Run<'_>, stop: Stop, again: bool) -> Result<(), String> {
+    match stop {
+        Stop::Ended => {}
+        Stop::Hang(silence) => run.locate_hang(silence).await,
+        Stop::Outgrown(bytes) => run.report_outgrown(bytes),
+        Stop::Stalled | Stop::Failed(_) if again => run.report_breakdown(),
+        Stop::Stalled => return Err("it has not answered for 15 s, though nothing keeps it busy".to_owned()),
+        Stop::Failed(message) => return Err(message),
+    }
+    Ok(())
 }

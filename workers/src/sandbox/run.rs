@@ -15,14 +15,10 @@ use chromiumoxide::{
             emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
             fetch::{FailRequestParams, FulfillRequestParams},
             headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
-            log,
             network::ErrorReason,
             page::HandleJavaScriptDialogParams,
         },
-        js_protocol::{
-            debugger,
-            runtime::{self, GetHeapUsageParams, RunIfWaitingForDebuggerParams},
-        },
+        js_protocol::{debugger, runtime::GetHeapUsageParams},
     },
 };
 use mondo_jobs::finding::FindingClass;
@@ -33,7 +29,7 @@ use super::{
     classify::{self, Announcement},
     events::{Event, Paused, RequestPaused, SessionEvent},
     findings::{Findings, Observation},
-    page::{PAGE_URL, Page, attach_children, document, intercept_everything},
+    page::{PAGE_URL, Page, document},
     watch::{Silence, Watch},
 };
 
@@ -42,9 +38,6 @@ const FRAMES_PER_MEMORY_LOOK: u32 = 10;
 
 /// How many frames pass between two looks at how many elements the page has.
 const FRAMES_PER_GROWTH_LOOK: u32 = 40;
-
-/// Real time after which a page is too slow to be executed to its end.
-const WALL_MAX: Duration = Duration::from_secs(30);
 
 /// One frame at 60 frames a second, in milliseconds of page time.
 pub(super) const FRAME_MS: f64 = 1000.0 / 60.0;
@@ -71,6 +64,9 @@ const SERVED_MAX: u32 = 4;
 /// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
 
+/// Workers, and frames with a process of their own, that a page may start in all: each is a thread at the least.
+const CHILDREN_MAX: u32 = 100;
+
 /// Why an execution ended before its plan did.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -78,11 +74,21 @@ pub(super) enum Stop {
     Hang(Silence),
     /// The page is at its end, and a finding says why.
     Ended,
-    /// The page's time stands still, though nothing is busy: the browser is broken, or the page keeps it loading
-    /// for ever. Only a second browser tells.
+    /// Nothing is busy and nothing answers: the browser is broken, or the page broke it. Only a second browser
+    /// tells.
     Stalled,
+    /// The browser was ended because it used so many bytes of memory.
+    Outgrown(u64),
     /// The browser failed.
     Failed(String),
+}
+
+impl Stop {
+    /// Whether the browser cannot execute another page: it is gone or broken, or the process that draws, which pages
+    /// share, is still at work.
+    pub(super) fn outlives_the_page(&self) -> bool {
+        !matches!(self, Self::Ended | Self::Hang(Silence::Hang))
+    }
 }
 
 impl From<CdpError> for Stop {
@@ -120,6 +126,7 @@ pub(super) struct Run<'a> {
     pub(super) locating: bool,
     /// The page has asked for something since its time was last seen to pass.
     fetching: bool,
+    children: u32,
     /// The page asks for frame after frame.
     pub(super) animates: bool,
     /// How many elements the page had when it was first looked at.
@@ -133,7 +140,7 @@ enum Happened {
 
 impl<'a> Run<'a> {
     pub(super) fn new(page: &'a mut Page, source: &'a str) -> Self {
-        let watch = Watch::new(page.cdp.clone());
+        let watch = Watch::new(page.cdp.clone(), page.session.clone());
         Self {
             page,
             source,
@@ -152,6 +159,7 @@ impl<'a> Run<'a> {
             end: None,
             locating: false,
             fetching: false,
+            children: 0,
             animates: false,
             elements: None,
         }
@@ -260,15 +268,7 @@ impl<'a> Run<'a> {
 
     /// Lets `step_ms` of page time pass and then draws one frame. Gives the screenshot if asked for one.
     pub(super) async fn frame(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
-        if self.started.elapsed() > WALL_MAX {
-            let message = format!(
-                "the page is too slow: {} ms of its time took {} s",
-                self.page_ms(),
-                WALL_MAX.as_secs()
-            );
-            self.found(Observation::blocking(FindingClass::Hang, &message, None));
-            return Err(Stop::Ended);
-        }
+        self.look_at_pace()?;
         self.pass(step_ms).await?;
         self.draw(step_ms, draw).await
     }
@@ -344,6 +344,10 @@ impl<'a> Run<'a> {
             Happened::Event(event) => self.on_event(*event),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
             Happened::Silence(Silence::Dead) => Err(Stop::Stalled),
+            Happened::Silence(Silence::Still) => {
+                self.report_stall();
+                Err(Stop::Ended)
+            }
             Happened::Silence(silence) => Err(Stop::Hang(silence)),
         }
     }
@@ -377,10 +381,7 @@ impl<'a> Run<'a> {
                     None => {}
                 }
             }
-            Event::Attached { session } => {
-                self.fetching = true;
-                self.listen_to_child(&session);
-            }
+            Event::Attached { session } => self.on_child(&session)?,
             Event::ScriptParsed(script) => {
                 if script.url.is_empty() {
                     self.found_some(classify::evaluated(script.stack_trace.as_ref()));
@@ -446,14 +447,17 @@ impl<'a> Run<'a> {
         self.found_some(classify::request(request, self.source));
     }
 
-    fn listen_to_child(&self, session: &str) {
-        let cdp = &self.page.cdp;
-        cdp.listen(session, self.page.listener.clone());
-        drop(cdp.send(Some(session), &runtime::EnableParams::default()));
-        drop(cdp.send(Some(session), &log::EnableParams::default()));
-        drop(cdp.send(Some(session), &intercept_everything()));
-        drop(cdp.send(Some(session), &attach_children()));
-        drop(cdp.send(Some(session), &RunIfWaitingForDebuggerParams::default()));
+    /// A worker, or a frame with a process of its own; it waits until it is told to run.
+    fn on_child(&mut self, session: &str) -> Result<(), Stop> {
+        self.fetching = true;
+        self.children += 1;
+        if self.children > CHILDREN_MAX {
+            let message = format!("the page starts more than {CHILDREN_MAX} workers");
+            self.found(Observation::blocking(FindingClass::Memory, &message, None));
+            return Err(Stop::Ended);
+        }
+        self.page.listen_to_child(session);
+        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! What browsers use of this machine: a process and all its descendants, as the kernel counts them.
 
-use std::collections::HashMap;
-
 /// The kernel's ticks in a second, as `/proc` gives them: always 100, whatever the kernel's own rate is.
 const TICKS_PER_SEC: f64 = 100.0;
 
@@ -25,26 +23,31 @@ impl std::ops::Add for Usage {
     }
 }
 
-struct Process {
-    parent: u32,
-    ticks: u64,
+/// The usage of a process and its descendants. Reads several files for each: for measurements only.
+pub(super) fn of_tree(root: u32) -> Usage {
+    family_of(root).into_iter().fold(Usage::default(), |usage, id| {
+        #[expect(clippy::cast_precision_loss, reason = "ticks are far below 2^52")]
+        let cpu_secs = ticks_of(id).unwrap_or_default() as f64 / TICKS_PER_SEC;
+        usage + Usage { cpu_secs, memory_bytes: memory_of(id) }
+    })
 }
 
-/// The usage of a process and its descendants. Reads all of `/proc`: milliseconds, for measurements only.
-pub(super) fn of_tree(root: u32) -> Usage {
-    let processes = processes();
+/// A process and its descendants.
+pub(super) fn family_of(root: u32) -> Vec<u32> {
     let mut family = vec![root];
     let mut index = 0;
     while let Some(parent) = family.get(index).copied() {
-        family.extend(processes.iter().filter(|(_, process)| process.parent == parent).map(|(id, _)| *id));
+        family.extend(children_of(parent));
         index += 1;
     }
-    family.into_iter().fold(Usage::default(), |usage, id| {
-        let ticks = processes.get(&id).map_or(0, |process| process.ticks);
-        #[expect(clippy::cast_precision_loss, reason = "ticks are far below 2^52")]
-        let cpu_secs = ticks as f64 / TICKS_PER_SEC;
-        usage + Usage { cpu_secs, memory_bytes: memory_of(id) }
-    })
+    family
+}
+
+/// The children of a process, none when it has ended. Each of its threads has a list of those that it started.
+fn children_of(id: u32) -> Vec<u32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return Vec::new() };
+    let lists = threads.flatten().flat_map(|thread| std::fs::read_to_string(thread.path().join("children")));
+    lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect()
 }
 
 /// Processor seconds of this process alone.
@@ -55,20 +58,12 @@ pub fn own_cpu_secs() -> f64 {
     own.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SEC
 }
 
-fn processes() -> HashMap<u32, Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return HashMap::new() };
-    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    ids.filter_map(|id| Some((id, process(id)?))).collect()
-}
-
-fn process(id: u32) -> Option<Process> {
+fn ticks_of(id: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold spaces. The parent is field 4; fields 14 to 17 are the
-    // ticks of the process and of its ended children.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let parent = fields.get(1)?.parse().ok()?;
-    let ticks = fields.get(11..15)?.iter().filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Some(Process { parent, ticks })
+    // The name of the program, in parentheses, may hold spaces. Fields 14 to 17 are the ticks of the process and of
+    // its ended children.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some(fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
 }
 
 fn memory_of(id: u32) -> u64 {

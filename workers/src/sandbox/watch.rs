@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use chromiumoxide::cdp::browser_protocol::system_info::{GetProcessInfoParams, GetProcessInfoReturns};
+use chromiumoxide::cdp::{
+    browser_protocol::system_info::{GetProcessInfoParams, GetProcessInfoReturns},
+    js_protocol::runtime::{GetHeapUsageParams, GetHeapUsageReturns},
+};
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::cdp::{Cdp, Pending};
@@ -24,6 +28,13 @@ const DRAW_CPU_SECS_MAX: f64 = 4.0;
 /// Silence after which the browser itself is taken to be broken, whatever it used.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// Questions that a page answers while its time stands still and nobody is busy, after which it never will go on.
+/// They are counted, not timed: on a busy machine answers are late as well.
+const IDLE_ANSWERS_MAX: u32 = 15;
+
+/// Processor seconds up to which nobody is busy; the questions themselves take some.
+const IDLE_CPU_SECS_MAX: f64 = 0.15;
+
 /// Why there is no sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Silence {
@@ -31,7 +42,9 @@ pub(super) enum Silence {
     Hang,
     /// The process that draws is busy with the page.
     Drawing,
-    /// Nobody is busy with anything.
+    /// Nobody is busy, and the page answers questions, but its time stands still.
+    Still,
+    /// Nobody is busy with anything, and nobody answers.
     Dead,
 }
 
@@ -44,16 +57,28 @@ struct Usage {
 /// Watches one page.
 pub(super) struct Watch {
     cdp: Cdp,
+    session: String,
     alive_at: Instant,
     read_at: Instant,
     first: Option<Usage>,
     reading: Option<Pending<GetProcessInfoReturns>>,
+    question: Option<Pending<GetHeapUsageReturns>>,
+    answers: u32,
 }
 
 impl Watch {
-    pub(super) fn new(cdp: Cdp) -> Self {
+    pub(super) fn new(cdp: Cdp, session: String) -> Self {
         let now = Instant::now();
-        Self { cdp, alive_at: now, read_at: now + QUIET, first: None, reading: None }
+        Self {
+            cdp,
+            session,
+            alive_at: now,
+            read_at: now + QUIET,
+            first: None,
+            reading: None,
+            question: None,
+            answers: 0,
+        }
     }
 
     /// The page has given a sign of life.
@@ -62,6 +87,8 @@ impl Watch {
         self.read_at = self.alive_at + QUIET;
         self.first = None;
         self.reading = None;
+        self.question = None;
+        self.answers = 0;
     }
 
     /// Ends when the page has been silent for too long.
@@ -92,13 +119,29 @@ impl Watch {
                 self.first = Some(usage);
                 continue;
             };
-            if usage.pages - first.pages >= PAGE_CPU_SECS_MAX {
+            let (pages, drawing) = (usage.pages - first.pages, usage.drawing - first.drawing);
+            if pages >= PAGE_CPU_SECS_MAX {
                 return Silence::Hang;
             }
-            if usage.drawing - first.drawing >= DRAW_CPU_SECS_MAX {
+            if drawing >= DRAW_CPU_SECS_MAX {
                 return Silence::Drawing;
             }
+            self.question();
+            if self.answers >= IDLE_ANSWERS_MAX && pages + drawing <= IDLE_CPU_SECS_MAX {
+                return Silence::Still;
+            }
         }
+    }
+
+    /// Asks the page the next question if it has answered the last one.
+    fn question(&mut self) {
+        if let Some(question) = &mut self.question {
+            if question.reply().now_or_never().is_none() {
+                return;
+            }
+            self.answers += 1;
+        }
+        self.question = Some(self.cdp.send(Some(&self.session), &GetHeapUsageParams::default()));
     }
 }
 
