@@ -44,6 +44,8 @@ mod runner;
 mod sandbox_corpus;
 mod sandbox_escapes;
 mod sandbox_findings;
+mod sandbox_limits;
+mod sandbox_missing;
 mod sandbox_slots;
 mod steps_offline;
 mod support;

@@ -72,15 +72,9 @@ impl Docker {
     /// # Errors
     /// [`SandboxError::Unavailable`] names what is missing.
     pub(super) async fn find(image: &str) -> Result<Self, SandboxError> {
-        let daemon = connect().await.map_err(|message| SandboxError::Unavailable {
-            problem: format!("no Docker daemon answers: {message}"),
-            remedy: "start one, or set MONDO_SANDBOX=local".to_owned(),
-        })?;
+        let daemon = connect().await.map_err(|message| no_daemon(&message))?;
         if let Err(error) = daemon.inspect_image(image).await {
-            return Err(SandboxError::Unavailable {
-                problem: format!("the image `{image}` is not here: {error}"),
-                remedy: "run scripts/sandbox-image".to_owned(),
-            });
+            return Err(not_started(&error, image));
         }
         let owner = owner_of(std::process::id())
             .ok_or_else(|| failed("naming our containers", "/proc cannot be read"))?;
@@ -98,7 +92,7 @@ impl Docker {
             Ok(pipes) => pipes,
             Err(error) => {
                 remove(&self.daemon, &name).await;
-                return Err(failed("starting a container", error.to_string()));
+                return Err(not_started(&error, &self.image));
             }
         };
         let tasks = TaskTracker::new();
@@ -106,7 +100,11 @@ impl Docker {
         let browser = Browser::new(cdp, Host::Container { docker: self.daemon.clone(), name }, tasks);
         if let Err(message) = browser.ready().await {
             browser.kill().await;
-            return Err(failed("starting the browser in a container", message));
+            // A container that has gone has taken the pipe with it; so has a daemon.
+            return Err(match self.daemon.ping().await {
+                Ok(_) => failed("starting the browser in a container", message),
+                Err(away) => no_daemon(&away.to_string()),
+            });
         }
         Ok(browser)
     }
@@ -181,6 +179,25 @@ pub(super) async fn remove(daemon: &Daemon, name: &str) {
 pub(super) async fn process_of(daemon: &Daemon, name: &str) -> Option<u32> {
     let container = daemon.inspect_container(name, None::<InspectContainerOptions>).await.ok()?;
     u32::try_from(container.state?.pid?).ok()
+}
+
+/// Why there is no container: without a daemon or an image nothing can run, and that is not the page's fault.
+fn not_started(error: &Error, image: &str) -> SandboxError {
+    match error {
+        Error::DockerResponseServerError { status_code: 404, .. } => SandboxError::Unavailable {
+            problem: format!("the image `{image}` is not here: {error}"),
+            remedy: "run scripts/sandbox-image".to_owned(),
+        },
+        Error::DockerResponseServerError { .. } => failed("starting a container", error.to_string()),
+        away => no_daemon(&away.to_string()),
+    }
+}
+
+fn no_daemon(message: &str) -> SandboxError {
+    SandboxError::Unavailable {
+        problem: format!("no Docker daemon answers: {message}"),
+        remedy: "start one, or set MONDO_SANDBOX=local".to_owned(),
+    }
 }
 
 async fn connect() -> Result<Daemon, String> {
