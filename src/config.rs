@@ -15,7 +15,7 @@ use mondo_jobs::{
 };
 use mondo_workers::{
     llm::{LlmConfig, spool::SpoolConfig},
-    sandbox::SandboxConfig,
+    sandbox::{RemoteConfig, SandboxConfig},
 };
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
@@ -67,6 +67,8 @@ pub struct Config {
     pub llm: LlmConfig,
     /// The sandbox.
     pub sandbox: SandboxConfig,
+    /// The sandbox of other processes: where it is, or, in one of them, what callers must know.
+    pub remote: RemoteConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -135,6 +137,7 @@ impl Config {
             api: ApiConfig::from_env(env),
             llm: LlmConfig::from_env(env),
             sandbox: SandboxConfig::from_env(env),
+            remote: RemoteConfig::from_env(env),
             log: log(env),
         }
     }

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use mondo_jobs::{
     clock::now_ms,
     job::Step,
-    ports::Sandbox,
     queue::{Admission, Marks, NewPair, Queue, QueueConfig},
     record,
     steps::Personas,
@@ -16,7 +15,7 @@ use mondo_workers::{
     backend::{self, Errand, FlowOptions, OwnProcess, Pulse, WorkerOptions},
     llm::{self, journal::Journal, spool::Spool},
     runner::Runner,
-    sandbox::{self, BrowserPool, NoSandbox},
+    sandbox::{AnySandbox, NoSandbox},
 };
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
@@ -221,7 +220,7 @@ impl Workers {
 struct Work {
     runner: Runner,
     /// Absent where no job of `execute` is run: such a worker needs no browser.
-    pool: Option<Arc<BrowserPool>>,
+    sandbox: Option<AnySandbox>,
 }
 
 impl Work {
@@ -232,8 +231,8 @@ impl Work {
         };
         let responder = llm::build(&config.llm)?;
         let journal = journal(config, queue, steps).await?;
-        let pool = if steps.contains(&Step::Execute) {
-            Some(sandbox::open(config.sandbox.clone()).await?)
+        let sandbox = if steps.contains(&Step::Execute) {
+            Some(AnySandbox::of(config.sandbox.clone(), config.remote.clone()).await?)
         } else {
             None
         };
@@ -242,17 +241,17 @@ impl Work {
             journal,
             llm: responder,
             responder: config.llm.name().into(),
-            sandbox: port(pool.as_ref()),
+            sandbox: sandbox.as_ref().map_or_else(|| Arc::new(NoSandbox) as _, AnySandbox::port),
             personas: Arc::new(personas),
             limits: config.limits,
         };
-        Ok(Self { runner, pool })
+        Ok(Self { runner, sandbox })
     }
 
     async fn end(self) {
         self.runner.journal.close(FILE_TIME_MAX).await;
-        if let Some(pool) = self.pool {
-            pool.close().await;
+        if let Some(sandbox) = self.sandbox {
+            sandbox.close().await;
         }
     }
 }
@@ -302,13 +301,6 @@ async fn journal(config: &Config, queue: &Queue, steps: &[Step]) -> anyhow::Resu
         tracing::warn!(%error, "redis does not take what is spooled; it is used from the spool");
     }
     Ok(journal)
-}
-
-fn port(pool: Option<&Arc<BrowserPool>>) -> Arc<dyn Sandbox> {
-    match pool {
-        Some(pool) => Arc::clone(pool) as Arc<dyn Sandbox>,
-        None => Arc::new(NoSandbox),
-    }
 }
 
 async fn keep_filled(queue: Queue, marks: Marks, stop: CancellationToken) {

@@ -15,6 +15,7 @@ mod output;
 mod pairs;
 mod pause;
 mod progress;
+mod sandbox;
 mod show;
 mod span;
 mod stats;
@@ -64,6 +65,13 @@ enum Command {
     Api,
     /// Run jobs
     Worker(worker::WorkerArgs),
+    /// Execute pages of workers elsewhere
+    #[command(after_help = "Examples:
+  MONDO_SANDBOX_TOKEN=… mondo sandbox
+  MONDO_SANDBOX_TOKEN=… MONDO_LISTEN=0.0.0.0:5003 MONDO_SANDBOX=local mondo sandbox
+
+Workers with MONDO_SANDBOX=remote, MONDO_SANDBOX_ENDPOINTS=http://HOST:5003 and the same token send their pages here.")]
+    Sandbox,
     /// Run pages in the sandbox and print what is wrong with them
     Check(check::CheckArgs),
     /// Order pairs on top of what is kept in stock
@@ -121,7 +129,7 @@ impl Command {
     fn says_itself(&self) -> bool {
         match self {
             Self::Up(_) => std::io::stderr().is_terminal(),
-            Self::Api | Self::Worker(_) => false,
+            Self::Api | Self::Worker(_) | Self::Sandbox => false,
             Self::Make(_)
             | Self::Check(_)
             | Self::Order(_)
@@ -142,6 +150,7 @@ impl Command {
             Self::Make(args) => make::run(args, config).await,
             Self::Api => api::run(config).await,
             Self::Worker(args) => worker::run(args, config).await,
+            Self::Sandbox => sandbox::run(config).await,
             Self::Check(args) => check::run(args, config.sandbox).await,
             Self::Order(args) => order::run(args, &config).await,
             Self::Pairs(args) => pairs::run(args, &config).await,

@@ -22,6 +22,7 @@
 //! this needs an acknowledgement of its own, which this call of Dojo's does not have.
 
 mod connection;
+mod executions;
 mod handover;
 mod health;
 mod line;
@@ -37,7 +38,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::metrics;
 
-pub use self::serve::{BindError, bind, serve};
+pub use self::{
+    executions::{Offer, serve_executions},
+    serve::{BindError, bind, serve},
+};
 
 /// Where the API listens unless `MONDO_LISTEN` says otherwise.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5003);

@@ -46,6 +46,7 @@ mod sandbox_escapes;
 mod sandbox_findings;
 mod sandbox_limits;
 mod sandbox_missing;
+mod sandbox_remote;
 mod sandbox_slots;
 mod steps_offline;
 mod support;

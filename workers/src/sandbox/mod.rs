@@ -1,7 +1,8 @@
 //! The sandbox: everything behind the port [`Sandbox`](mondo_jobs::ports::Sandbox). A page that nobody has read is executed in a browser that
 //! can reach nothing: no network, no file of the host, no other page.
 //!
-//! [`open`] finds a back-end and gives a [`BrowserPool`]. Below it, `local` and `docker` start browsers, `cdp`
+//! [`AnySandbox::of`] gives the sandbox that is configured: [`open`] finds a back-end and gives a [`BrowserPool`],
+//! [`Remote`] sends pages to other processes that have one. Below it, `local` and `docker` start browsers, `cdp`
 //! talks to one, `page` makes a fresh page, `run` keeps a page's time and collects its findings, and `drive` is
 //! the plan of what is done with it.
 
@@ -22,6 +23,7 @@ mod memory;
 mod none;
 mod page;
 mod pool;
+mod remote;
 mod run;
 mod screen;
 mod usage;
@@ -29,10 +31,14 @@ mod watch;
 
 use std::sync::Arc;
 
-use mondo_jobs::{env::Env, ports::SandboxError};
+use mondo_jobs::{
+    env::Env,
+    ports::{Sandbox, SandboxError},
+};
 
 pub use none::NoSandbox;
 pub use pool::BrowserPool;
+pub use remote::{Remote, RemoteConfig};
 pub use usage::{Usage, own_cpu_secs};
 
 /// Which way browsers are started.
@@ -44,6 +50,8 @@ pub enum BackendChoice {
     Docker,
     /// Processes under bubblewrap.
     Local,
+    /// Other processes, which run `mondo sandbox`.
+    Remote,
 }
 
 /// How the sandbox is set up.
@@ -60,13 +68,14 @@ pub struct SandboxConfig {
 impl SandboxConfig {
     /// Reads `MONDO_SANDBOX`, `MONDO_SANDBOX_IMAGE` and `MONDO_SANDBOX_SLOTS`.
     pub fn from_env(env: &mut Env) -> Self {
-        let backend =
-            env.read("MONDO_SANDBOX", BackendChoice::Auto, "auto, docker or local", |text| match text {
-                "auto" => Some(BackendChoice::Auto),
-                "docker" => Some(BackendChoice::Docker),
-                "local" => Some(BackendChoice::Local),
-                _ => None,
-            });
+        let accepted = "auto, docker, local or remote";
+        let backend = env.read("MONDO_SANDBOX", BackendChoice::Auto, accepted, |text| match text {
+            "auto" => Some(BackendChoice::Auto),
+            "docker" => Some(BackendChoice::Docker),
+            "local" => Some(BackendChoice::Local),
+            "remote" => Some(BackendChoice::Remote),
+            _ => None,
+        });
         let image = env.text("MONDO_SANDBOX_IMAGE").unwrap_or_else(|| "mondo/sandbox".to_owned());
         // More slots than cores only add waiting: one page already keeps several processes busy.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -86,6 +95,10 @@ impl Backend {
         match config.backend {
             BackendChoice::Docker => docker::Docker::find(&config.image).await.map(Self::Docker),
             BackendChoice::Local => local::Local::find().map(Self::Local),
+            BackendChoice::Remote => Err(SandboxError::Unavailable {
+                problem: "MONDO_SANDBOX is `remote`, and this command needs browsers of its own".to_owned(),
+                remedy: "set it to docker, local or auto".to_owned(),
+            }),
             BackendChoice::Auto => match docker::Docker::find(&config.image).await {
                 Ok(docker) => Ok(Self::Docker(docker)),
                 Err(no_docker) => {
@@ -134,4 +147,40 @@ pub async fn open(config: SandboxConfig) -> Result<Arc<BrowserPool>, SandboxErro
     let pool = Arc::new(BrowserPool::new(backend, config.slots));
     pool.warm_up().await?;
     Ok(pool)
+}
+
+/// A sandbox, wherever it is.
+pub enum AnySandbox {
+    /// Browsers of this process.
+    Here(Arc<BrowserPool>),
+    /// Other processes.
+    Elsewhere(Arc<Remote>),
+}
+
+impl AnySandbox {
+    /// The sandbox that is configured. One elsewhere is not asked before there is a page.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub async fn of(config: SandboxConfig, remote: RemoteConfig) -> Result<Self, SandboxError> {
+        match config.backend {
+            BackendChoice::Remote => Remote::new(remote).map(|remote| Self::Elsewhere(Arc::new(remote))),
+            _ => open(config).await.map(Self::Here),
+        }
+    }
+
+    /// What executes pages.
+    pub fn port(&self) -> Arc<dyn Sandbox> {
+        match self {
+            Self::Here(pool) => Arc::clone(pool) as Arc<dyn Sandbox>,
+            Self::Elsewhere(remote) => Arc::clone(remote) as Arc<dyn Sandbox>,
+        }
+    }
+
+    /// Ends the browsers of this process.
+    pub async fn close(&self) {
+        if let Self::Here(pool) = self {
+            pool.close().await;
+        }
+    }
 }

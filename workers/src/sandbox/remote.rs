@@ -1,0 +1,277 @@
+//! Pages that are executed elsewhere, by processes that run `mondo sandbox`: for workers that must hold neither a
+//! browser nor the socket of a Docker daemon. Load is spread over the endpoints in turn; one that is away is left
+//! alone for a while, and a page whose endpoint goes away in the middle is executed at another.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use mondo_jobs::{
+    env::Env,
+    finding::Report,
+    ports::{Execution, Sandbox, SandboxError, sandbox::PAGE_BYTES_MAX},
+};
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::{Instant, sleep};
+
+use super::browser::failed;
+use crate::llm::init_tls;
+
+/// How long a connection may take to be made.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long an answer may take: an endpoint answers or refuses within two minutes, whatever the page does.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(150);
+
+/// The most bytes of an answer: a screenshot of a page full of noise has about 4 MiB.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long an endpoint that did not answer is left alone.
+const AWAY: Duration = Duration::from_secs(10);
+
+/// How long a busy endpoint is given before it is asked again, unless it says so itself.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// The longest wait for a busy endpoint that we agree to.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// How long every endpoint may be busy before the job is given back to wait.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// Where pages are executed, and the word that opens the door.
+#[derive(Debug, Clone)]
+pub struct RemoteConfig {
+    /// The endpoints.
+    pub endpoints: Vec<Url>,
+    /// What both sides know, sent as a bearer token.
+    pub token: Option<SecretString>,
+}
+
+impl RemoteConfig {
+    /// Reads `MONDO_SANDBOX_ENDPOINTS` and `MONDO_SANDBOX_TOKEN`.
+    pub fn from_env(env: &mut Env) -> Self {
+        let accepted = "http URLs of a host and a port, separated by commas, such as `http://sandbox:5003`";
+        let endpoints = env.read("MONDO_SANDBOX_ENDPOINTS", Vec::new(), accepted, endpoints);
+        Self { endpoints, token: env.secret("MONDO_SANDBOX_TOKEN") }
+    }
+}
+
+fn endpoints(text: &str) -> Option<Vec<Url>> {
+    let fits = |url: &Url| {
+        let is_bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+        url.scheme() == "http" && url.has_host() && is_bare
+    };
+    text.split(',').map(|one| Url::parse(one.trim()).ok().filter(fits)).collect()
+}
+
+/// Executes pages at other processes.
+pub struct Remote {
+    http: Client,
+    endpoints: Vec<Endpoint>,
+    token: SecretString,
+    next: AtomicUsize,
+}
+
+struct Endpoint {
+    url: Url,
+    away_until: Mutex<Option<Instant>>,
+}
+
+/// Why an endpoint did not execute a page.
+enum Refusal {
+    /// All its slots are taken.
+    Busy { retry_after: Duration },
+    /// It cannot be reached, or broke off.
+    Away(String),
+    /// It answered, and another would say the same.
+    Final(SandboxError),
+}
+
+impl Remote {
+    /// Endpoints that are asked when a page is to be executed, not before.
+    ///
+    /// # Errors
+    /// [`SandboxError::Unavailable`] when a setting is missing, or no client can be built.
+    pub fn new(config: RemoteConfig) -> Result<Self, SandboxError> {
+        let (false, Some(token)) = (config.endpoints.is_empty(), config.token) else {
+            return Err(SandboxError::Unavailable {
+                problem: "it is not said where pages are executed".to_owned(),
+                remedy: "set MONDO_SANDBOX_ENDPOINTS and MONDO_SANDBOX_TOKEN".to_owned(),
+            });
+        };
+        init_tls();
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIME_MAX)
+            .timeout(ANSWER_TIME_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            // A name may stand for several sandboxes; each page asks anew which one.
+            .pool_max_idle_per_host(0)
+            .build();
+        let http = client.map_err(|error| unavailable(&error.to_string()))?;
+        let endpoints =
+            config.endpoints.into_iter().map(|url| Endpoint { url, away_until: Mutex::default() });
+        Ok(Self { http, endpoints: endpoints.collect(), token, next: AtomicUsize::new(0) })
+    }
+
+    /// Asks each endpoint that is not away, in turn.
+    async fn ask_all(&self, execution: &Execution) -> Result<Report, Refusal> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut refusal = Refusal::Away("all endpoints were away a moment ago".to_owned());
+        for index in 0..self.endpoints.len() {
+            let Some(endpoint) = self.endpoints.get((first + index) % self.endpoints.len()) else { continue };
+            if endpoint.is_away() {
+                continue;
+            }
+            match self.ask(&endpoint.url, execution).await {
+                Err(Refusal::Away(message)) => {
+                    tracing::warn!(endpoint = %endpoint.url, message, "a sandbox is away");
+                    endpoint.leave_alone();
+                    if !matches!(refusal, Refusal::Busy { .. }) {
+                        refusal = Refusal::Away(format!("{}: {message}", endpoint.url));
+                    }
+                }
+                Err(busy @ Refusal::Busy { .. }) => refusal = busy,
+                done => return done,
+            }
+        }
+        Err(refusal)
+    }
+
+    async fn ask(&self, endpoint: &Url, execution: &Execution) -> Result<Report, Refusal> {
+        let mut url = endpoint.clone();
+        url.set_path("/executions");
+        url.set_query(Some(&format!("seed={}", execution.seed)));
+        let request = self.http.post(url).bearer_auth(self.token.expose_secret());
+        let request = request.header(CONTENT_TYPE, "text/html; charset=utf-8").body(execution.page.clone());
+        let mut response = request.send().await.map_err(|error| away(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(&mut response).await?;
+        if status == StatusCode::OK {
+            return report(&body)
+                .map_err(|error| Refusal::Away(format!("its answer cannot be read: {error}")));
+        }
+        let message = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
+        Err(refused(status, &headers, &message, execution))
+    }
+}
+
+impl Endpoint {
+    fn is_away(&self) -> bool {
+        self.until().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn leave_alone(&self) {
+        *self.until() = Some(Instant::now() + AWAY);
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Sandbox for Remote {
+    async fn execute(&self, execution: &Execution) -> Result<Report, SandboxError> {
+        if execution.page.len() > PAGE_BYTES_MAX {
+            return Err(SandboxError::PageTooLarge { bytes: execution.page.len() });
+        }
+        let end = Instant::now() + WAIT_MAX;
+        loop {
+            match self.ask_all(execution).await {
+                Ok(report) => return Ok(report),
+                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Away(message)) => return Err(unavailable(&message)),
+                Err(Refusal::Busy { retry_after }) if Instant::now() + retry_after < end => {
+                    sleep(retry_after).await;
+                }
+                Err(Refusal::Busy { .. }) => return Err(unavailable("all endpoints are busy")),
+            }
+        }
+    }
+}
+
+async fn read(response: &mut Response) -> Result<Vec<u8>, Refusal> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| away(&error))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(Refusal::Away(format!("its answer has more than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// An answer is the report as one line of JSON, and after it the bytes of the screenshot, if there is one.
+fn report(body: &[u8]) -> serde_json::Result<Report> {
+    let line = body.iter().position(|byte| *byte == b'\n').unwrap_or(body.len());
+    let (json, rest) = body.split_at(line);
+    let screenshot = rest.get(1..).filter(|png| !png.is_empty()).map(<[u8]>::to_vec);
+    Ok(Report { screenshot, ..serde_json::from_slice(json)? })
+}
+
+fn refused(status: StatusCode, headers: &HeaderMap, message: &str, execution: &Execution) -> Refusal {
+    match status {
+        StatusCode::UNAUTHORIZED => Refusal::Final(SandboxError::Unavailable {
+            problem: "the sandbox does not accept our token".to_owned(),
+            remedy: "set the same MONDO_SANDBOX_TOKEN on both sides".to_owned(),
+        }),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Refusal::Final(SandboxError::PageTooLarge { bytes: execution.page.len() })
+        }
+        // Without a time to come back, the sandbox itself has no browser.
+        StatusCode::SERVICE_UNAVAILABLE if headers.contains_key(RETRY_AFTER) => {
+            let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            Refusal::Busy { retry_after: asked.map_or(BUSY, Duration::from_secs).min(BUSY_MAX) }
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => Refusal::Final(failed("executing a page elsewhere", message)),
+        other => Refusal::Away(format!("it answered {other}: {message}")),
+    }
+}
+
+fn away(error: &reqwest::Error) -> Refusal {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        message = format!("{message}: {next}");
+        cause = next.source();
+    }
+    Refusal::Away(message)
+}
+
+fn unavailable(problem: &str) -> SandboxError {
+    SandboxError::Unavailable {
+        problem: problem.to_owned(),
+        remedy: "start `mondo sandbox` where MONDO_SANDBOX_ENDPOINTS points to".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_bare_http_urls() {
+        let read = |text| endpoints(text).map(|urls| urls.iter().map(Url::to_string).collect::<Vec<_>>());
+        let two = ["http://a:5003/".to_owned(), "http://10.0.0.1/".to_owned()];
+        assert_eq!(read("http://a:5003, http://10.0.0.1/"), Some(two.to_vec()));
+        for wrong in ["", "a:5003", "https://a", "http://me:word@a", "http://a/path", "http://a,"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_never_show_the_token() {
+        let config = RemoteConfig { endpoints: Vec::new(), token: Some("heron".to_owned().into()) };
+        assert!(!format!("{config:?}").contains("heron"));
+    }
+}
