@@ -57,7 +57,7 @@ impl Peer for ApalisRedis {
     }
 
     fn settings(&self) -> &'static str {
-        "lock_tasks off, emit_events off, an idle worker polls every 5 ms, by a timer of ours (its own misses its wake-up when a fetch takes longer, and waits for the heartbeat); batch_size 1 (single), 100 (batched); chain: \
+        "concurrency 100, lock_tasks off, emit_events off, an idle worker polls every 5 ms, by a timer of ours (its own misses its wake-up when a fetch takes longer, and waits for the heartbeat); batch_size 1 (single), 100 (batched); chain: \
          the handler pushes the next job and returns the result"
     }
 

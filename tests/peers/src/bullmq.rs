@@ -59,7 +59,7 @@ impl Peer for BullMq {
     }
 
     fn settings(&self) -> &'static str {
-        "concurrency 32, otherwise the defaults; it has no batches but add_bulk; chain: the handler adds the next job \
+        "concurrency 100, otherwise the defaults; it has no batches but add_bulk; chain: the handler adds the next job \
          and returns the result"
     }
 

@@ -58,8 +58,8 @@ impl Peer for Mondo {
     }
 
     fn settings(&self) -> &'static str {
-        "lease 12 s, otherwise the defaults; single: one claim and one commit for each job; batched: the workers' own \
-         backend with 100 slots, of which 32 handle at once"
+        "lease 12 s, otherwise the defaults; single: one claim and one commit for each job, one claim at a time; batched: \
+         the workers' own backend with 100 slots, as `mondo worker` runs it"
     }
 
     fn promises(&self) -> &'static str {
@@ -99,15 +99,11 @@ impl Peer for Mondo {
             return Ok(workers);
         }
         let options = WorkerOptions {
-            steps: Step::ALL.into_iter().take(steps).map(|step| (step, BATCH)).collect(),
+            steps: Step::ALL.into_iter().take(steps).map(|step| (step, CONCURRENCY)).collect(),
             grace: Duration::from_secs(1),
             ..WorkerOptions::default()
         };
-        let walker = Walker {
-            chained: steps > 1,
-            tally: Arc::clone(tally),
-            handlers: Step::ALL.map(|_| Semaphore::new(CONCURRENCY)),
-        };
+        let walker = Walker { chained: steps > 1, tally: Arc::clone(tally) };
         let work = run_workers(queue, options, Arc::new(walker), shutdown.clone());
         workers.spawn(async move { Ok(work.await?) });
         Ok(workers)
@@ -145,15 +141,11 @@ async fn one_by_one(queue: Queue, step: Step, chained: bool, tally: Arc<Tally>) 
 struct Walker {
     chained: bool,
     tally: Arc<Tally>,
-    /// A slot holds its job until the commit is stored; these bound what is handled at once.
-    handlers: [Semaphore; STEPS],
 }
 
 #[async_trait]
 impl Handler for Walker {
     async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
-        // Never closed.
-        let _handler = self.handlers[delivery.step as usize].acquire().await;
         self.tally.count();
         Ok(commit(delivery, self.chained))
     }

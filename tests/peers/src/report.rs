@@ -35,8 +35,8 @@ impl Report {
                 writeln!(text, "\n{what}, {}", if *mode == Mode::Single { "one by one" } else { "batched" });
             let _ = writeln!(
                 text,
-                "{:<24}{:>9}  {:<18}{:>10}{:>10}{:>14}",
-                "", "jobs/s", "slowest–fastest", "Redis µs", "commands", "mondo is"
+                "{:<24}{:>9}  {:<18}{:>10}{:>10}{:>10}{:>14}",
+                "", "jobs/s", "slowest–fastest", "Redis µs", "own µs", "commands", "mondo is"
             );
             for peer in peers {
                 let Some(of_peer) = runs.get(peer.name()) else { continue };
@@ -48,10 +48,11 @@ impl Report {
                 let range = format!("{:.0}–{:.0}", speeds[0], speeds[speeds.len() - 1]);
                 let _ = writeln!(
                     text,
-                    "{:<24}{:>9.0}  {range:<18}{:>10.1}{:>10.1}{ratio:>14}",
+                    "{:<24}{:>9.0}  {range:<18}{:>10.1}{:>10.1}{:>10.1}{ratio:>14}",
                     peer.name(),
                     median(&speeds),
                     median(&sorted(of_peer, |run| run.cpu_us)),
+                    median(&sorted(of_peer, |run| run.own_us)),
                     median(&sorted(of_peer, |run| run.commands)),
                 );
             }
@@ -73,7 +74,7 @@ impl Report {
             text,
             "\n{jobs} jobs of {PAYLOAD_BYTES} bytes in each row, {} pairs in a chain, {CONCURRENCY} at once in a step; each \
              step of a chain stores {RESULT_BYTES} bytes.\n`process`: a job that \
-             only ends.\nRedis {redis}, appendonly yes, appendfsync everysec; {}. Ratios are medians \
+             only ends. `own µs`: CPU time of everything but Redis.\nRedis {redis}, appendonly yes, appendfsync everysec; {}. Ratios are medians \
              of the rounds' own.",
             jobs / 2,
             if pinned { "the server on core 0, all else on core 1" } else { "not pinned to cores" },

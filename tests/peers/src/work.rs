@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// Jobs under way at once in each step.
-pub const CONCURRENCY: usize = 32;
+/// Jobs under way at once in each step: fetched, and not yet acknowledged.
+pub const CONCURRENCY: usize = 100;
 /// Steps of the chain.
 pub const STEPS: usize = 6;
 /// Jobs of one batch, where a queue takes batches.
