@@ -11,6 +11,7 @@ use crate::config::Config;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mondo bench queue
+  mondo bench queue --big
   mondo bench sandbox --json")]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
@@ -24,6 +25,9 @@ enum BenchCommand {
         /// One JSON object for programs
         #[arg(long)]
         json: bool,
+        /// Also 100,000 jobs due at once, 50,000 of a worker that is gone, and 1,000,000 waiting (about a gigabyte)
+        #[arg(long)]
+        big: bool,
     },
     /// The sandbox
     Sandbox {
@@ -35,7 +39,7 @@ enum BenchCommand {
 
 pub(super) async fn run(args: BenchArgs, config: Config) -> anyhow::Result<ExitCode> {
     match args.command {
-        BenchCommand::Queue { json } => bench_queue::run(json).await?,
+        BenchCommand::Queue { json, big } => bench_queue::run(json, big).await?,
         BenchCommand::Sandbox { json } => bench_sandbox::run(json, config.sandbox).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `mondo bench queue`: what the queue costs, on a private Redis of its own, alone and through the whole backend.
 
+mod big;
 mod load;
 
 use std::fmt::Write as _;
@@ -8,7 +9,10 @@ use anyhow::Context as _;
 use mondo_jobs::{job::Step, queue::COMMITS_MAX};
 use serde::Serialize;
 
-use self::load::{Bench, Dispatch, Round};
+use self::{
+    big::Flooded,
+    load::{Bench, Dispatch, Round},
+};
 use super::output;
 use crate::private_redis::PrivateRedis;
 
@@ -52,6 +56,9 @@ struct Figures {
     idle_commands_per_s: f64,
     /// Bytes of Redis for a waiting job.
     bytes_per_waiting_job: f64,
+    /// Very much at once, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    floods: Vec<Flooded>,
     /// What that job carries.
     envelope_bytes: usize,
     /// A bare pipelined loop of XADD, XREADGROUP, XACK and XDEL without any guarantee, on the same server.
@@ -67,13 +74,14 @@ struct Figures {
 }
 
 /// Measures and prints, as one JSON object or as a table for people.
-pub(super) async fn run(json: bool) -> anyhow::Result<()> {
-    output::note("measuring on a private redis-server; this takes half a minute");
-    let figures = Box::pin(measure()).await?;
+pub(super) async fn run(json: bool, big: bool) -> anyhow::Result<()> {
+    let minutes = if big { "about three minutes" } else { "half a minute" };
+    output::note(&format!("measuring on a private redis-server; this takes {minutes}"));
+    let figures = Box::pin(measure(big)).await?;
     if json { output::json(&figures) } else { Ok(output::data(table(&figures).trim_end())?) }
 }
 
-async fn measure() -> anyhow::Result<Figures> {
+async fn measure(big: bool) -> anyhow::Result<Figures> {
     let dir = tempfile::tempdir().context("making a directory for a private redis-server")?;
     let redis = PrivateRedis::start(dir.path()).await?;
     let bench = Bench::connect(redis.url()).await?;
@@ -105,6 +113,7 @@ async fn measure() -> anyhow::Result<Figures> {
         dispatch_jobs_per_s: round(dispatch.jobs_per_s),
         idle_commands_per_s: round(idle_commands_per_s),
         bytes_per_waiting_job: round(bench.bytes_per_job().await?),
+        floods: if big { big::measure(&bench).await? } else { Vec::new() },
         envelope_bytes: ENVELOPE_BYTES,
         baseline_jobs_per_s: round(baseline),
         ratio_to_baseline: round(steps.commits_per_s / baseline),
@@ -155,6 +164,7 @@ fn table(figures: &Figures) -> String {
     let Figures { steps, payload_bytes, redis_version, .. } = figures;
     let _ =
         writeln!(text, "{steps} steps a round, {payload_bytes} bytes stored by each, Redis {redis_version}");
+    text.push_str(&big::table(&figures.floods));
     text
 }
 

@@ -109,6 +109,11 @@ impl Queue {
         &self.inner.config.url
     }
 
+    /// The name of the script that Redis knows by this hash, as its slow log says it.
+    pub fn script_name(&self, hash: &str) -> Option<&'static str> {
+        self.scripts().name(hash)
+    }
+
     /// The shared connection to the server that holds these keys.
     fn link(&self, keys: &Keys) -> Link {
         let links = &self.inner.links;

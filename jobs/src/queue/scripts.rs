@@ -20,6 +20,13 @@ macro_rules! scripts {
                 Self { $($name: script(stringify!($name), include_str!(concat!("lua/", stringify!($name), ".lua")), flags),)* }
             }
 
+            /// The one with this hash, by its name.
+            pub(super) fn name(&self, hash: &str) -> Option<&'static str> {
+                [$((&self.$name, stringify!($name))),*]
+                    .into_iter()
+                    .find_map(|(script, name)| (script.get_hash() == hash).then_some(name))
+            }
+
             /// All of them, to load at once.
             pub(super) fn all(&self) -> Vec<&Script> {
                 vec![$(&self.$name),*]

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -13,14 +13,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mondo_jobs::{
     job::{Job, Step},
-    pair::PairId,
+    pair::{CandidateName, PairId},
     queue::{
         Arrival, Bounds, Commit, Delivery, End, NewJob, NewPair, Priority, Queue, QueueConfig, Reader,
         Retention,
     },
 };
 use mondo_workers::backend::{Failure, FlowOptions, Handler, WorkerOptions, WorkersError, run_workers};
-use redis::{InfoDict, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, InfoDict, aio::MultiplexedConnection};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,9 @@ const COMMITS: usize = 6_000;
 /// Calls on their way at once in that part.
 const CALLS: usize = 32;
 /// Pairs and jobs of each whose memory is measured.
-const WAITING: (usize, usize) = (60, 100);
+const WAITING: (usize, usize) = (1_000, 100);
+/// A reply may take so long: the machine may be busy with something else.
+const RESPONSE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long Redis is left alone before its memory is read.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
 /// How long jobs are dispatched in the open loop.
@@ -60,19 +62,21 @@ pub(super) struct Round {
 pub(super) struct Dispatch {
     pub(super) p50_ms: f64,
     pub(super) p99_ms: f64,
+    pub(super) slowest_ms: f64,
     pub(super) jobs_per_s: f64,
 }
 
 /// A queue on a Redis of its own.
 pub(super) struct Bench {
-    queue: Queue,
-    connection: MultiplexedConnection,
+    pub(super) queue: Queue,
+    pub(super) connection: MultiplexedConnection,
 }
 
 impl Bench {
     pub(super) async fn connect(url: SecretString) -> anyhow::Result<Self> {
         let client = redis::Client::open(url.expose_secret())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIME_MAX));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         // A rewrite of the append-only file would fall to whichever part happens to run.
         redis::cmd("CONFIG")
             .arg(&["SET", "auto-aof-rewrite-percentage", "0"])
@@ -84,7 +88,7 @@ impl Bench {
             lease: Duration::from_secs(12),
             shards: 1,
             retention: Retention::default(),
-            bounds: Bounds::default(),
+            bounds: Bounds { pairs: 1_000_000, ..Bounds::default() },
             replicas_min: 0,
             connect_time_max: Duration::from_secs(30),
         })
@@ -139,17 +143,23 @@ impl Bench {
     pub(super) async fn bytes_per_job(&self) -> anyhow::Result<f64> {
         self.reset().await?;
         let (pairs, jobs) = WAITING;
+        let bytes = self.fill(pairs, jobs).await?;
+        self.reset().await?;
+        Ok(bytes)
+    }
+
+    /// Lets so many jobs of each of so many pairs wait for `answer`; gives the bytes of Redis for each.
+    pub(super) async fn fill(&self, pairs: usize, jobs: usize) -> anyhow::Result<f64> {
         let deliveries = self.claimed(pairs).await?;
         sleep(SETTLE_TIME).await;
         let before = self.memory().await?;
         for delivery in &deliveries {
-            let next = (0..jobs).map(|_| new_job(delivery.pair, Step::Answer, envelope())).collect();
+            let next =
+                (0..jobs).map(|number| waiting_job(delivery.pair, number)).collect::<Result<_, _>>()?;
             self.queue.commit(delivery, &Commit { next, ..Commit::default() }).await?;
         }
         sleep(SETTLE_TIME).await;
-        let bytes = self.memory().await? - before;
-        self.reset().await?;
-        Ok(bytes / number(pairs * jobs))
+        Ok((self.memory().await? - before) / number(pairs * jobs))
     }
 
     async fn memory(&self) -> anyhow::Result<f64> {
@@ -174,26 +184,38 @@ impl Bench {
     }
 
     /// Empties Redis.
-    async fn reset(&self) -> anyhow::Result<()> {
+    pub(super) async fn reset(&self) -> anyhow::Result<()> {
         redis::cmd("FLUSHALL").exec_async(&mut self.connection.clone()).await?;
         Ok(self.queue.make_groups().await?)
     }
 
-    /// Adds jobs at a fixed rate, whether or not they are taken, and looks when each is started.
+    /// Starts workers, and adds jobs at a fixed rate for a while.
     pub(super) async fn dispatch(&self, per_s: f64) -> anyhow::Result<Dispatch> {
-        let base = Instant::now();
-        let timer = Arc::new(Timer { base, delays_us: Mutex::default(), done: AtomicU64::new(0) });
+        let timer = Arc::new(Timer::new());
         let workers = Workers::start(&self.queue, Arc::clone(&timer) as Arc<dyn Handler>);
         sleep(Duration::from_millis(500)).await;
+        let dispatch = self.open_loop(&timer, per_s, |time| time < DISPATCH_TIME).await?;
+        workers.stop().await?;
+        Ok(dispatch)
+    }
 
+    /// Adds jobs at a fixed rate, whether or not they are taken, and looks when each is started.
+    pub(super) async fn open_loop(
+        &self,
+        timer: &Timer,
+        per_s: f64,
+        goes_on: impl Fn(Duration) -> bool,
+    ) -> anyhow::Result<Dispatch> {
         let begun = Instant::now();
         let mut ticks = tokio::time::interval(DISPATCH_TICK);
         let (mut added, mut adding) = (0_u64, JoinSet::new());
-        while begun.elapsed() < DISPATCH_TIME {
+        while goes_on(begun.elapsed()) {
             ticks.tick().await;
             let due = whole(begun.elapsed().as_secs_f64() * per_s);
-            let pairs: Vec<NewPair> =
-                (added..due).take(500).map(|_| new_pair(base.elapsed().as_micros().to_string())).collect();
+            let pairs: Vec<NewPair> = (added..due)
+                .take(500)
+                .map(|_| new_pair(timer.base.elapsed().as_micros().to_string()))
+                .collect();
             added += u64::try_from(pairs.len())?;
             let queue = self.queue.clone();
             adding.spawn(async move { queue.start(&pairs).await });
@@ -208,13 +230,16 @@ impl Bench {
         while timer.done.load(Ordering::Relaxed) < added {
             sleep(Duration::from_millis(10)).await;
         }
-        workers.stop().await?;
         let mut delays = timer.delays_us.lock().unwrap_or_else(PoisonError::into_inner).clone();
         delays.sort_unstable();
-        let at = |percent: usize| delays.get(delays.len() * percent / 100).copied().unwrap_or_default();
+        let at =
+            |percent: usize| delays.get((delays.len() * percent / 100).min(delays.len().saturating_sub(1)));
+        let ms =
+            |percent| Duration::from_micros(at(percent).copied().unwrap_or_default()).as_secs_f64() * 1e3;
         Ok(Dispatch {
-            p50_ms: Duration::from_micros(at(50)).as_secs_f64() * 1e3,
-            p99_ms: Duration::from_micros(at(99)).as_secs_f64() * 1e3,
+            p50_ms: ms(50),
+            p99_ms: ms(99),
+            slowest_ms: ms(100),
             jobs_per_s: number(delays.len()) / seconds,
         })
     }
@@ -300,13 +325,13 @@ impl Usage {
     }
 }
 
-struct Workers {
+pub(super) struct Workers {
     shutdown: CancellationToken,
     running: JoinSet<Result<(), WorkersError>>,
 }
 
 impl Workers {
-    fn start(queue: &Queue, handler: Arc<dyn Handler>) -> Self {
+    pub(super) fn start(queue: &Queue, handler: Arc<dyn Handler>) -> Self {
         let options = WorkerOptions {
             steps: Step::ALL.map(|step| (step, SLOTS)).to_vec(),
             flow: FlowOptions { responder: Some("bench/none".to_owned()), ready_high: Some(u64::MAX) },
@@ -317,7 +342,7 @@ impl Workers {
         Self { shutdown, running }
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
         while let Some(ended) = self.running.join_next().await {
             ended??;
@@ -341,18 +366,30 @@ impl Handler for Walker {
     }
 }
 
-/// Notes how long after it was added a job is started; the envelope says when that was.
-struct Timer {
+/// Notes how long after it was added a job is started; the envelope says when that was. Jobs that say nothing of the
+/// kind are counted apart.
+pub(super) struct Timer {
     base: Instant,
     delays_us: Mutex<Vec<u64>>,
     done: AtomicU64,
+    pub(super) others: AtomicUsize,
+}
+
+impl Timer {
+    pub(super) fn new() -> Self {
+        let (done, others) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Self { base: Instant::now(), delays_us: Mutex::default(), done, others }
+    }
 }
 
 #[async_trait]
 impl Handler for Timer {
     async fn handle(&self, delivery: &Delivery) -> Result<Commit, Failure> {
         let now = u64::try_from(self.base.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let added = delivery.envelope.parse().unwrap_or(now);
+        let Ok(added) = delivery.envelope.parse::<u64>() else {
+            self.others.fetch_add(1, Ordering::Relaxed);
+            return Ok(Commit { record: b"{}".to_vec(), ..Commit::default() });
+        };
         self.delays_us.lock().unwrap_or_else(PoisonError::into_inner).push(now.saturating_sub(added));
         self.done.fetch_add(1, Ordering::Relaxed);
         Ok(Commit { end: Some(End::Rejected { reason: String::new() }), ..Commit::default() })
@@ -385,13 +422,20 @@ fn new_pair(envelope: String) -> NewPair {
     }
 }
 
+/// One of many jobs of a pair.
+fn waiting_job(pair: PairId, number: usize) -> anyhow::Result<NewJob> {
+    let candidate = Some(CandidateName::Base);
+    let id = Job { pair, step: Step::Answer, candidate, round: u32::try_from(number)? }.id();
+    Ok(NewJob { id, pair, step: Step::Answer, envelope: envelope() })
+}
+
 fn new_job(pair: PairId, step: Step, envelope: String) -> NewJob {
     let id = Job { pair, step, candidate: None, round: 0 }.id();
     NewJob { id, pair, step, envelope }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
-fn number(count: usize) -> f64 {
+pub(super) fn number(count: usize) -> f64 {
     count as f64
 }
 
