@@ -16,6 +16,8 @@ const RANGES: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
 /// Ends with the value.
 pub(crate) struct TestCluster {
     pub(crate) nodes: Vec<Server>,
+    /// The number of the master that the first shard was given to.
+    first: usize,
 }
 
 impl TestCluster {
@@ -29,9 +31,15 @@ impl TestCluster {
         for (node, bus) in nodes.iter().zip(&buses).skip(1) {
             nodes[0].ask::<()>(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", node.port)).await.unwrap();
         }
-        let cluster = Self { nodes };
+        let mut cluster = Self { nodes, first: 0 };
         cluster.until_whole().await;
+        cluster.first = cluster.home(0).await;
         cluster
+    }
+
+    /// The first shard's master.
+    pub(crate) fn first(&self) -> &Server {
+        &self.nodes[self.first]
     }
 
     /// Waits until every node says that every slot is served.
@@ -63,7 +71,7 @@ impl TestCluster {
 
     /// A connection to the first shard's master.
     pub(crate) async fn connection(&self) -> MultiplexedConnection {
-        self.nodes[self.home(0).await].connection().await
+        self.first().connection().await
     }
 
     /// Moves a slot as `redis-cli --cluster reshard` does, with a pause while the keys are half here, half there.

@@ -6,7 +6,7 @@ use mondo::private_redis::{PrivateRedis, PrivateRedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
-use super::cluster::TestCluster;
+use super::{cluster::TestCluster, server::LOGIN};
 
 /// A private server with its own directory; both end with the value.
 pub(crate) struct TestRedis {
@@ -39,22 +39,36 @@ impl TestRedis {
         }
     }
 
-    /// Where it listens.
+    /// Where the server listens that holds the first shard.
     pub(crate) fn address(&self) -> SocketAddr {
-        let url = self.url();
-        let place = url.expose_secret().rsplit('@').next().unwrap_or_default();
-        place.trim_end_matches('/').parse().expect("host and port")
+        match &self.server {
+            TestServer::Private(server) => {
+                let url = server.url();
+                let place = url.expose_secret().rsplit('@').next().unwrap_or_default();
+                place.trim_end_matches('/').parse().expect("host and port")
+            }
+            TestServer::Cluster(cluster) => SocketAddr::from(([127, 0, 0, 1], cluster.first().port)),
+        }
     }
 
-    /// The URL by which it is reached through a proxy.
+    /// The URL by which that server is reached through a proxy; of a cluster it is the only one that is.
     pub(crate) fn url_through(&self, proxy: SocketAddr) -> SecretString {
-        let url = self.url().expose_secret().replace(&self.address().to_string(), &proxy.to_string());
-        SecretString::from(url)
+        match &self.server {
+            TestServer::Private(server) => {
+                let url = server.url();
+                let url = url.expose_secret().replace(&self.address().to_string(), &proxy.to_string());
+                SecretString::from(url)
+            }
+            TestServer::Cluster(_) => SecretString::from(format!("redis://{LOGIN}@{proxy}")),
+        }
     }
 
-    /// Where the server keeps its data.
+    /// Where the server that holds the first shard keeps its data.
     pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        match &self.server {
+            TestServer::Private(_) => self.dir.path(),
+            TestServer::Cluster(cluster) => cluster.first().dir(),
+        }
     }
 
     /// A plain connection to the server that holds the first shard, to look at keys and to break things.
@@ -78,11 +92,11 @@ impl TestServer {
         }
     }
 
-    /// The process id, of a cluster that of its first node.
+    /// The process id, of a cluster that of the server that holds the first shard.
     pub(crate) fn pid(&self) -> u32 {
         match self {
             Self::Private(server) => server.pid(),
-            Self::Cluster(cluster) => cluster.nodes[0].pid(),
+            Self::Cluster(cluster) => cluster.first().pid(),
         }
     }
 

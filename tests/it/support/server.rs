@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
+    path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -45,6 +46,11 @@ impl Server {
     pub(crate) fn revive(&mut self) {
         std::fs::write(self.dir.path().join("redis.conf"), &self.config).expect("a file of configuration");
         self.child = spawn(&self.dir, self.arguments);
+    }
+
+    /// Where it keeps its data.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn pid(&self) -> u32 {
