@@ -21,28 +21,39 @@ use super::{
     run::{Draw, FRAME_MS, Run, Stop},
 };
 
-/// Frames at full rate after navigation, half a second of page time.
-const LOAD_FRAMES: u32 = 30;
+/// How often the page's own animation is called while it is loaded and used: nearly 60 times a second.
+const FULL_PACE_MS: u32 = 16;
+
+/// How long the load is watched, in milliseconds of page time.
+const LOADED_MS: u64 = 480;
+
+/// The longest step at full pace: with longer ones, a slow animation would look hung.
+const FULL_PACE_STEP_MS: f64 = 65.0;
 
 /// A frame while nothing is done: 20 frames a second.
 const IDLE_FRAME_MS: f64 = 50.0;
 
+/// The same as the pace of the page's own animation.
+const IDLE_PACE_MS: u32 = 50;
+
 /// Frames while nothing is done, half a second of page time.
 const IDLE_FRAMES: u32 = 10;
 
-/// The frame of the load at which an animated page is looked at.
-const EARLY_FRAME: u32 = 6;
+/// The pace of the page's own animation in the long wait: 10 times a second.
+const LATE_PACE_MS: u32 = 100;
 
-/// A frame of the long wait: 10 frames a second.
-const LATE_FRAME_MS: f64 = 100.0;
+/// The same in the longest wait, which is for timers.
+const LONG_PACE_MS: u32 = 1000;
 
-/// A step of the longest wait, which is for timers. Longer ones would make a page with slow timers look hung.
-const LONG_STEP_MS: f64 = 250.0;
+/// A step of both waits. Longer ones would make a page with slow timers look hung: with this one, it must need half
+/// again as long as it has.
+const LONG_STEP_MS: f64 = 500.0;
 
-/// How many of them pass between two frames there: frames are what costs.
+/// How many steps pass between two drawn frames of the long wait, and of the longest: frames are what costs.
+const LATE_STEPS_PER_FRAME: u32 = 1;
 const LONG_STEPS_PER_FRAME: u32 = 4;
 
-/// When it ends, in milliseconds of page time.
+/// When the longest wait ends, in milliseconds of page time.
 const LONG_UNTIL_MS: u64 = 21_000;
 
 /// When the desktop view ends, in milliseconds of page time.
@@ -113,7 +124,7 @@ impl Run<'_> {
         Ok(screenshot)
     }
 
-    /// Navigates to the page and lets it run for half a second. Gives an early view of it if it is animated.
+    /// Navigates to the page and lets it run for half a second. Gives a view of its first tenth if it is animated.
     pub(super) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
         let seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
@@ -121,18 +132,26 @@ impl Run<'_> {
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
         self.first_frame().await?;
-        let mut early = None;
-        for number in 1..LOAD_FRAMES {
-            let looks = number == EARLY_FRAME && self.animates;
-            let view = self.frame(FRAME_MS, if looks { Draw::Screenshot } else { Draw::No }).await?;
-            early = early.or(view);
+        self.pass(FULL_PACE_STEP_MS).await?;
+        let early = self.frame(FRAME_MS, if self.animates { Draw::Screenshot } else { Draw::No }).await?;
+        while self.page_ms() < LOADED_MS {
+            self.pass(FULL_PACE_STEP_MS).await?;
+            self.frame(FULL_PACE_STEP_MS, Draw::No).await?;
         }
         Ok(early)
+    }
+
+    /// From now on the page's own animation is called once in so many milliseconds. A page may be kept from its
+    /// answer by what it did to its globals; then it goes on as before.
+    async fn pace(&mut self, pace_ms: u32) -> Result<(), Stop> {
+        let tell = format!("dispatchEvent(new CustomEvent('__mondoPace', {{ detail: {pace_ms} }}))");
+        self.read::<bool>(&tell).await.map(drop)
     }
 
     /// Gives whether the page is animated and yet looks as it did `early`.
     async fn idle(&mut self, early: Option<Vec<u8>>) -> Result<bool, Stop> {
         self.findings.enter("idle");
+        self.pace(IDLE_PACE_MS).await?;
         let before = self.cpu_secs().await?;
         for _ in 1..IDLE_FRAMES {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
@@ -142,6 +161,7 @@ impl Run<'_> {
         let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
         let view = self.frame(IDLE_FRAME_MS, draw).await?;
         self.look_at_controls().await?;
+        self.pace(FULL_PACE_MS).await?;
         Ok(early.is_some() && early == view)
     }
 
@@ -171,7 +191,8 @@ impl Run<'_> {
                 }
             }
         }
-        for _ in 0..6 {
+        for _ in 0..3 {
+            self.pass(IDLE_FRAME_MS).await?;
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
         }
         Ok(())
@@ -232,10 +253,9 @@ impl Run<'_> {
     /// Waits; gives the view at the end. A page that was `unmoved` before it was used may move now.
     async fn late(&mut self, unmoved: bool) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
-        let before = if unmoved { self.frame(LATE_FRAME_MS, Draw::Screenshot).await? } else { None };
-        while self.page_ms() < LATE_UNTIL_MS {
-            self.frame(LATE_FRAME_MS, Draw::No).await?;
-        }
+        self.pace(LATE_PACE_MS).await?;
+        let before = if unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
+        self.wait(LATE_UNTIL_MS, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         if unmoved && before == view {
             self.found_still();
@@ -245,8 +265,15 @@ impl Run<'_> {
 
     /// Waits longer, for what comes only after many seconds.
     async fn long(&mut self) -> Result<(), Stop> {
-        while self.page_ms() < LONG_UNTIL_MS {
-            for _ in 1..LONG_STEPS_PER_FRAME {
+        self.pace(LONG_PACE_MS).await?;
+        self.wait(LONG_UNTIL_MS, LONG_STEPS_PER_FRAME).await?;
+        self.pace(FULL_PACE_MS).await
+    }
+
+    /// Lets time pass up to a moment in page time, with few frames.
+    async fn wait(&mut self, until_ms: u64, steps_per_frame: u32) -> Result<(), Stop> {
+        while self.page_ms() < until_ms {
+            for _ in 1..steps_per_frame {
                 self.pass(LONG_STEP_MS).await?;
             }
             self.frame(LONG_STEP_MS, Draw::No).await?;

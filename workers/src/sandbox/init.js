@@ -35,14 +35,27 @@
   Performance.prototype.now = function () {
     return Math.round(now.call(this));
   };
-  // A page that asks for frame after frame animates something.
-  const request = globalThis.requestAnimationFrame;
+  // A page that asks for frame after frame animates something. In the main document its callbacks run on timers at
+  // the driver's pace: a drawn frame costs three times what the callback does, and most need not be drawn. Their
+  // numbers are far from those of the page's timers, for a page may cancel the one by the number of the other.
+  const { setTimeout: later, clearTimeout: never, requestAnimationFrame: request, cancelAnimationFrame: cancel } = globalThis;
+  const numbersFrom = 2 ** 30;
+  const main = globalThis === globalThis.top;
+  let pace = 16;
   let requested = 0;
+  addEventListener("__mondoPace", (event) => {
+    pace = event.detail;
+  });
   globalThis.requestAnimationFrame = function requestAnimationFrame(callback) {
     requested += 1;
     if (requested === 4) send(encode(["animates", "", "", 0, 0]));
-    const rounded = typeof callback === "function" ? (time) => callback(Math.round(time)) : callback;
-    return request.call(globalThis, rounded);
+    if (typeof callback !== "function") return request.call(globalThis, callback);
+    if (!main) return request.call(globalThis, (time) => callback(Math.round(time)));
+    return numbersFrom + later.call(globalThis, () => callback(performance.now()), pace);
+  };
+  globalThis.cancelAnimationFrame = function cancelAnimationFrame(number) {
+    if (number >= numbersFrom) never.call(globalThis, number - numbersFrom);
+    else cancel.call(globalThis, number);
   };
 
   // A page that handles its own error events keeps them from the browser's report. These listeners are the

@@ -35,7 +35,7 @@ impl Run<'_> {
             self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped(),
             self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped(),
         ];
-        self.delivered(inputs, Draw::No).await
+        self.delivered_in_a_row(inputs).await
     }
 
     /// Clicks a point twice, as fast as a double click is.
@@ -96,7 +96,8 @@ impl Run<'_> {
         self.delivered(vec![release], Draw::No).await
     }
 
-    /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it.
+    /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it. What comes of the
+    /// release is drawn with the next frame.
     pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
         self.begin_input(&format!("key {}", key.words()));
         let down =
@@ -104,7 +105,7 @@ impl Run<'_> {
         let pressed = self.page.send(&keyboard(down, key)).untyped();
         self.delivered(vec![pressed], Draw::No).await?;
         let released = self.page.send(&keyboard(DispatchKeyEventType::KeyUp, key)).untyped();
-        self.delivered(vec![released], Draw::No).await
+        self.delivered_in_a_row(vec![released]).await
     }
 
     /// Writes text into what has the focus.

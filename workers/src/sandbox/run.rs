@@ -33,11 +33,14 @@ use super::{
     watch::{Silence, Watch},
 };
 
-/// How many frames pass between two looks at the page's memory.
-const FRAMES_PER_MEMORY_LOOK: u32 = 10;
+/// Page time between two looks at the page's memory, in milliseconds: six frames of a page that is used.
+const MEMORY_LOOK_MS: f64 = 100.0;
 
-/// How many frames pass between two looks at how many elements the page has.
-const FRAMES_PER_GROWTH_LOOK: u32 = 40;
+/// Page time before the first look at how many elements the page has, and between two, in milliseconds.
+const GROWTH_LOOKS_MS: (f64, f64) = (950.0, 2000.0);
+
+/// Page time between two drawn frames while inputs follow each other closely, in milliseconds.
+const CLOSE_FRAMES_MS: f64 = 60.0;
 
 /// One frame at 60 frames a second, in milliseconds of page time.
 pub(super) const FRAME_MS: f64 = 1000.0 / 60.0;
@@ -115,6 +118,9 @@ pub(super) struct Run<'a> {
     pub(super) inputs: u32,
     pub(super) memory_bytes_peak: u64,
     page_ms: f64,
+    memory_looked_ms: f64,
+    growth_look_due_ms: f64,
+    drawn_ms: f64,
     started: Instant,
     watch: Watch,
     budgets_spent: u32,
@@ -149,6 +155,9 @@ impl<'a> Run<'a> {
             inputs: 0,
             memory_bytes_peak: 0,
             page_ms: 0.0,
+            memory_looked_ms: 0.0,
+            growth_look_due_ms: GROWTH_LOOKS_MS.0,
+            drawn_ms: 0.0,
             started: Instant::now(),
             watch,
             budgets_spent: 0,
@@ -210,8 +219,16 @@ impl<'a> Run<'a> {
     /// frame and now after it, and the same page would do different things.
     pub(super) async fn delivered(&mut self, inputs: Vec<Pending<Value>>, draw: Draw) -> Result<(), Stop> {
         self.acknowledged(inputs).await?;
-        self.settle().await?;
         self.frame(FRAME_MS, draw).await.map(drop)
+    }
+
+    /// The same for inputs that follow each other closely or change little that is seen: not every one is drawn.
+    pub(super) async fn delivered_in_a_row(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
+        self.acknowledged(inputs).await?;
+        if self.page_ms + FRAME_MS - self.drawn_ms < CLOSE_FRAMES_MS {
+            return self.pass(FRAME_MS).await;
+        }
+        self.frame(FRAME_MS, Draw::No).await.map(drop)
     }
 
     /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse.
@@ -297,6 +314,8 @@ impl<'a> Run<'a> {
         }
         self.fetching = false;
         self.watch.alive();
+        // What the page did is reported before the end of its time, on the same way.
+        self.findings.settle();
         self.page_ms += step_ms;
         self.page.ticks += step_ms;
         Ok(())
@@ -311,10 +330,9 @@ impl<'a> Run<'a> {
 
     async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
         self.frames += 1;
-        let look = self
-            .frames
-            .is_multiple_of(FRAMES_PER_MEMORY_LOOK)
-            .then(|| self.page.send(&GetHeapUsageParams::default()));
+        self.drawn_ms = self.page_ms;
+        let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;
+        let look = due.then(|| self.page.send(&GetHeapUsageParams::default()));
         let begin = BeginFrameParams {
             frame_time_ticks: Some(self.page.ticks),
             interval: Some(step_ms),
@@ -324,9 +342,11 @@ impl<'a> Run<'a> {
         let drawn = self.call(&begin).await?;
         if let Some(mut look) = look {
             let usage = self.reply(&mut look).await?;
+            self.memory_looked_ms = self.page_ms;
             self.look_at_memory(&usage)?;
         }
-        if self.frames.is_multiple_of(FRAMES_PER_GROWTH_LOOK) {
+        if self.page_ms >= self.growth_look_due_ms {
+            self.growth_look_due_ms = self.page_ms + GROWTH_LOOKS_MS.1;
             self.look_at_growth().await?;
         }
         self.findings.settle();
