@@ -1,4 +1,4 @@
-//! `mondo bench sandbox`: what a check costs, beside loading the same pages in a fresh browser each.
+//! `mondo bench sandbox`: what a check costs, beside the old way: only loading the same pages, in a fresh browser each.
 
 use std::{
     fmt::Write as _,
@@ -8,18 +8,25 @@ use std::{
 
 use anyhow::ensure;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use mondo_jobs::ports::{Execution, Sandbox as _};
+use mondo_jobs::{
+    finding::FindingClass,
+    ports::{Execution, Sandbox as _},
+};
 use mondo_workers::sandbox::{self, BrowserPool, SandboxConfig};
 use serde::Serialize;
 
 use super::output;
 
-/// Clean pages of three kinds: a canvas that moves, a game of buttons, an SVG with a slider.
-const PAGES: [&str; 3] = [
-    include_str!("bench_pages/lanterns.html"),
+/// Clean pages of four kinds: a game on a canvas, a game of buttons, an SVG that moves, a form.
+const PAGES: [&str; 4] = [
+    include_str!("bench_pages/rowing.html"),
     include_str!("bench_pages/pairs.html"),
     include_str!("bench_pages/pendulum.html"),
+    include_str!("bench_pages/packing.html"),
 ];
+
+/// A page that never answers again once its button is pressed.
+const HANG: &str = include_str!("bench_pages/hang.html");
 
 /// The ways are measured in turns, so that what else the machine does meets all of them.
 const ROUNDS: usize = 4;
@@ -30,8 +37,11 @@ const CHECKS_PER_PAGE: usize = 8;
 /// Checks of each page in a round, one after the other.
 const ALONE_PER_PAGE: usize = 3;
 
-/// Loads of each page in a round in a fresh browser.
-const FRESH_PER_PAGE: usize = 2;
+/// Loads of each page in a round the old way, as many at once as there are slots.
+const OLD_PER_PAGE: usize = 3;
+
+/// Checks of the hanging page in a round, one after the other.
+const HANGS: usize = 3;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -48,27 +58,52 @@ struct Figures {
     p50_alone_ms: f64,
     /// Processor seconds of a check: browser and driver.
     cpu_s_per_check: f64,
-    /// Memory of an idle slot, MiB; 0 where we may not look.
+    /// Memory of an idle slot, MiB, what its processes share counted once; 0 where we may not look.
     memory_mb_per_slot: f64,
-    /// Only loading a page in a browser started for it: the median.
-    fresh_load_p50_ms: f64,
-    /// That divided by `p50_alone_ms`, though a check does far more than load.
-    fresh_load_to_check: f64,
     /// Page time that each check covers.
     page_ms: u64,
+    /// A page that hangs, from its start to its report: the median.
+    hang_p50_ms: f64,
+    /// The longest of them.
+    hang_max_ms: f64,
+    /// The old way: loads a second, as many at once as there are slots.
+    old_loads_per_s: f64,
+    /// One such load, browser started and ended: the median.
+    old_load_p50_ms: f64,
+    /// Whole checks for each load of the old way, in the same time.
+    checks_per_old_load: f64,
     backend: &'static str,
     slots: usize,
     cores: usize,
     checks: usize,
+    hangs: usize,
+    old_loads: usize,
 }
 
-/// Durations of the three ways, in milliseconds.
+/// Durations of one way in milliseconds, and how long they took together.
+#[derive(Default)]
+struct Way {
+    each_ms: Vec<f64>,
+    time: Duration,
+}
+
+impl Way {
+    fn per_s(&self) -> f64 {
+        ratio(self.each_ms.len()) / self.time.as_secs_f64()
+    }
+
+    fn extend(&mut self, started: Instant, each_ms: impl IntoIterator<Item = f64>) {
+        self.time += started.elapsed();
+        self.each_ms.extend(each_ms);
+    }
+}
+
 #[derive(Default)]
 struct Samples {
-    busy: Vec<f64>,
-    alone: Vec<f64>,
-    fresh: Vec<f64>,
-    busy_time: Duration,
+    busy: Way,
+    alone: Way,
+    old: Way,
+    hang: Way,
     cpu_secs: f64,
     page_ms: u64,
 }
@@ -76,7 +111,7 @@ struct Samples {
 /// Measures and prints, as one JSON object or as a table for people.
 pub(super) async fn run(json: bool, config: SandboxConfig) -> anyhow::Result<()> {
     let pool = sandbox::open(config).await?;
-    output::note("measuring in real browsers; this takes a minute or less");
+    output::note("measuring in real browsers; this takes two minutes or less");
     let figures = measure(&pool).await;
     pool.close().await;
     let figures = figures?;
@@ -90,57 +125,78 @@ async fn measure(pool: &Arc<BrowserPool>) -> anyhow::Result<Figures> {
     for _ in 0..ROUNDS {
         round(pool, &mut samples).await?;
     }
-    let usage = pool.usage().await;
-    let (slots, cores) = (pool.slots(), std::thread::available_parallelism().map_or(1, usize::from));
-    let checks = samples.busy.len();
-    let checks_per_s = ratio(checks) / samples.busy_time.as_secs_f64();
-    let p50_alone_ms = quantile(&mut samples.alone, 0.5);
-    let fresh_load_p50_ms = quantile(&mut samples.fresh, 0.5);
+    let memory_bytes = pool.usage().await.memory_bytes;
+    figures(pool, samples, usize::try_from(memory_bytes >> 20)?)
+}
+
+fn figures(pool: &BrowserPool, samples: Samples, memory_mb: usize) -> anyhow::Result<Figures> {
+    let Samples { mut busy, mut alone, mut old, mut hang, cpu_secs, page_ms } = samples;
+    let (slots, cores) = (pool.slots(), std::thread::available_parallelism()?.get());
+    let checks = busy.each_ms.len();
     Ok(Figures {
-        checks_per_s: rounded(checks_per_s),
-        checks_per_s_per_core: rounded(checks_per_s / ratio(cores)),
-        p50_ms: rounded(quantile(&mut samples.busy, 0.5)),
-        p99_ms: rounded(quantile(&mut samples.busy, 0.99)),
-        p50_alone_ms: rounded(p50_alone_ms),
-        cpu_s_per_check: rounded(samples.cpu_secs / ratio(checks)),
-        memory_mb_per_slot: rounded(ratio(usize::try_from(usage.memory_bytes >> 20)?) / ratio(slots)),
-        fresh_load_p50_ms: rounded(fresh_load_p50_ms),
-        fresh_load_to_check: rounded(fresh_load_p50_ms / p50_alone_ms),
-        page_ms: samples.page_ms,
+        checks_per_s: rounded(busy.per_s()),
+        checks_per_s_per_core: rounded(busy.per_s() / ratio(cores)),
+        p50_ms: rounded(quantile(&mut busy.each_ms, 0.5)),
+        p99_ms: rounded(quantile(&mut busy.each_ms, 0.99)),
+        p50_alone_ms: rounded(quantile(&mut alone.each_ms, 0.5)),
+        cpu_s_per_check: rounded(cpu_secs / ratio(checks)),
+        memory_mb_per_slot: rounded(ratio(memory_mb) / ratio(slots)),
+        page_ms,
+        hang_p50_ms: rounded(quantile(&mut hang.each_ms, 0.5)),
+        hang_max_ms: rounded(quantile(&mut hang.each_ms, 1.0)),
+        old_loads_per_s: rounded(old.per_s()),
+        old_load_p50_ms: rounded(quantile(&mut old.each_ms, 0.5)),
+        checks_per_old_load: rounded(busy.per_s() / old.per_s()),
         backend: pool.backend(),
         slots,
         cores,
         checks,
+        hangs: hang.each_ms.len(),
+        old_loads: old.each_ms.len(),
     })
 }
 
 async fn round(pool: &Arc<BrowserPool>, samples: &mut Samples) -> anyhow::Result<()> {
-    for page in PAGES {
-        let execution = Execution { page: page.to_owned(), seed: 1 };
-        for _ in 0..FRESH_PER_PAGE {
-            let started = Instant::now();
-            pool.load_in_fresh_browser(&execution).await?;
-            samples.fresh.push(millis(started));
-        }
-        for _ in 0..ALONE_PER_PAGE {
-            samples.alone.push(check(pool, &execution).await?.0);
-        }
+    let started = Instant::now();
+    let loads = (0..OLD_PER_PAGE * PAGES.len()).map(|index| load(pool, index));
+    let loads: Vec<f64> = stream::iter(loads).buffer_unordered(pool.slots()).try_collect().await?;
+    samples.old.extend(started, loads);
+
+    let started = Instant::now();
+    for index in 0..ALONE_PER_PAGE * PAGES.len() {
+        samples.alone.each_ms.push(check(pool, &execution(index)).await?.0);
     }
+    samples.alone.time += started.elapsed();
+
     let (cpu_before, started) = (cpu_secs(pool).await, Instant::now());
     let done = checks(pool, CHECKS_PER_PAGE * PAGES.len()).await?;
-    samples.busy_time += started.elapsed();
+    samples.busy.extend(started, done.iter().map(|(duration_ms, _)| *duration_ms));
     samples.cpu_secs += cpu_secs(pool).await - cpu_before;
     samples.page_ms = done.iter().map(|(_, page_ms)| *page_ms).min().unwrap_or_default();
-    samples.busy.extend(done.iter().map(|(duration_ms, _)| *duration_ms));
+
+    let started = Instant::now();
+    for _ in 0..HANGS {
+        samples.hang.each_ms.push(hang(pool).await?);
+    }
+    samples.hang.time += started.elapsed();
     Ok(())
+}
+
+fn execution(index: usize) -> Execution {
+    let page = PAGES.get(index % PAGES.len()).copied().unwrap_or_default();
+    Execution { page: page.to_owned(), seed: 1 }
+}
+
+/// One load the old way: its duration in milliseconds.
+async fn load(pool: &Arc<BrowserPool>, index: usize) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    pool.load_in_fresh_browser(&execution(index)).await?;
+    Ok(millis(started))
 }
 
 /// Checks the pages in turn until `count` checks are done, on all slots.
 async fn checks(pool: &Arc<BrowserPool>, count: usize) -> anyhow::Result<Vec<(f64, u64)>> {
-    let checks = (0..count).map(|index| async move {
-        let page = PAGES.get(index % PAGES.len()).copied().unwrap_or_default();
-        check(pool, &Execution { page: page.to_owned(), seed: 1 }).await
-    });
+    let checks = (0..count).map(|index| async move { check(pool, &execution(index)).await });
     stream::iter(checks).buffer_unordered(pool.slots()).try_collect().await
 }
 
@@ -150,6 +206,15 @@ async fn check(pool: &Arc<BrowserPool>, execution: &Execution) -> anyhow::Result
     let report = pool.execute(execution).await?;
     ensure!(report.is_clean(), "a clean page was found to fail: {:?}", report.findings);
     Ok((millis(started), report.page_ms))
+}
+
+/// One check of the page that hangs: its duration in milliseconds.
+async fn hang(pool: &Arc<BrowserPool>) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let report = pool.execute(&Execution { page: HANG.to_owned(), seed: 1 }).await?;
+    let hung = report.blocking().any(|finding| finding.class == FindingClass::Hang);
+    ensure!(hung, "the hanging page was not found to hang: {:?}", report.findings);
+    Ok(millis(started))
 }
 
 /// Processor seconds of the browsers and of this process.
@@ -179,22 +244,35 @@ fn quantile(samples: &mut [f64], share: f64) -> f64 {
 }
 
 fn table(figures: &Figures) -> String {
+    let fresh = match figures.backend {
+        "docker" => "fresh container and browser",
+        _ => "fresh bubblewrap and browser",
+    };
+    let page_s = figures.page_ms / 1000;
     let mut text = String::new();
     let rows = [
-        ("checks a second", format!("{}", figures.checks_per_s)),
-        ("  per core", format!("{} of {} cores", figures.checks_per_s_per_core, figures.cores)),
-        ("one check, all slots busy", format!("p50 {} ms, p99 {} ms", figures.p50_ms, figures.p99_ms)),
+        ("a check", format!("load, use, {page_s} s of page time, two viewports, screenshot, in a warm slot")),
+        ("  a second", format!("{} on {} slots", figures.checks_per_s, figures.slots)),
+        ("  a second and core", format!("{} of {} cores", figures.checks_per_s_per_core, figures.cores)),
+        ("  all slots busy", format!("p50 {} ms, p99 {} ms", figures.p50_ms, figures.p99_ms)),
+        ("  alone", format!("p50 {} ms", figures.p50_alone_ms)),
+        ("  processor time", format!("{} s", figures.cpu_s_per_check)),
+        ("the old way", format!("{fresh} for each page, load only")),
+        ("  a second", format!("{} at {} at once", figures.old_loads_per_s, figures.slots)),
+        ("  one load", format!("p50 {} ms", figures.old_load_p50_ms)),
+        ("checks for each such load", format!("{} in the same time", figures.checks_per_old_load)),
         (
-            "one check alone",
-            format!("p50 {} ms for {} ms of page time", figures.p50_alone_ms, figures.page_ms),
+            "a page that hangs",
+            format!("ended p50 {} ms, max {} ms", figures.hang_p50_ms, figures.hang_max_ms),
         ),
-        ("processor time", format!("{} s a check", figures.cpu_s_per_check)),
-        ("memory", format!("{} MiB an idle slot", figures.memory_mb_per_slot)),
+        ("memory of an idle slot", format!("{} MiB", figures.memory_mb_per_slot)),
         (
-            "fresh browser, load only",
-            format!("p50 {} ms, {} of a check", figures.fresh_load_p50_ms, figures.fresh_load_to_check),
+            "measured",
+            format!(
+                "{}, {} checks, {} loads, {} hangs, in turns",
+                figures.backend, figures.checks, figures.old_loads, figures.hangs
+            ),
         ),
-        ("back-end", format!("{}, {} slots", figures.backend, figures.slots)),
     ];
     for (name, value) in rows {
         // Writing to a string cannot fail.
@@ -212,6 +290,7 @@ mod tests {
         let mut samples: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         assert!((quantile(&mut samples, 0.5) - 50.0).abs() < f64::EPSILON);
         assert!((quantile(&mut samples, 0.99) - 99.0).abs() < f64::EPSILON);
+        assert!((quantile(&mut samples, 1.0) - 100.0).abs() < f64::EPSILON);
         assert!(quantile(&mut [], 0.5).abs() < f64::EPSILON);
     }
 }
