@@ -23,11 +23,19 @@ const REAL_LEASE: Duration = Duration::from_secs(10);
 /// A reply that a worker held for so long must survive its death.
 const HELD_US: u64 = 1_000_000;
 
+/// The start of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Start {
+    at_us: u64,
+    run: u64,
+    /// How many workers were lost beside its job before.
+    losses: u32,
+}
+
 /// What the workers wrote, by job.
 struct History {
     runs: usize,
-    /// Start of each run, and how many workers were lost beside its job before.
-    starts: HashMap<String, Vec<(u64, u32)>>,
+    starts: HashMap<String, Vec<Start>>,
     /// What runs asked to be committed.
     records: HashMap<String, HashSet<String>>,
 }
@@ -53,23 +61,27 @@ impl History {
         match event.what {
             What::Start { losses, .. } => {
                 self.runs += 1;
-                self.starts.entry(event.job).or_default().push((event.at_us, losses));
+                self.starts.entry(event.job).or_default().push(Start {
+                    at_us: event.at_us,
+                    run: event.run,
+                    losses,
+                });
             }
             What::Commit { record } => drop(self.records.entry(event.job).or_default().insert(record)),
             What::Fail { .. } | What::Drop => {}
         }
     }
 
-    /// When a run of this job began after that time, and how many workers were lost beside it before.
-    fn start_after(&self, job: &str, at_us: u64) -> Option<(u64, u32)> {
+    /// The first run of this job that began after that time.
+    fn start_after(&self, job: &str, at_us: u64) -> Option<Start> {
         let starts = self.starts.get(job)?;
-        starts.get(starts.partition_point(|start| start.0 <= at_us)).copied()
+        starts.get(starts.partition_point(|start| start.at_us <= at_us)).copied()
     }
 
-    /// The same of the run that was going on at that time.
-    fn start_before(&self, job: &str, at_us: u64) -> Option<(u64, u32)> {
+    /// The run of this job that was going on at that time.
+    fn start_before(&self, job: &str, at_us: u64) -> Option<Start> {
         let starts = self.starts.get(job)?;
-        starts[..starts.partition_point(|start| start.0 <= at_us)].last().copied()
+        starts[..starts.partition_point(|start| start.at_us <= at_us)].last().copied()
     }
 }
 
@@ -205,10 +217,11 @@ fn calls(chaos: &Chaos, history: &History) -> Calls {
     for repeated in books.repeated() {
         for again in 1..repeated.len() {
             let (earlier, call) = (&repeated[..again], &repeated[again]);
-            let began = history.start_before(&call.job, call.asked_us).map_or(call.asked_us, |start| start.0);
+            let began =
+                history.start_before(&call.job, call.asked_us).map_or(call.asked_us, |start| start.at_us);
             if earlier.iter().any(|it| it.journaled_us.is_some_and(|at| at < began)) {
                 calls.paid_twice += 1;
-            } else if let Some(lost) = earlier.iter().find_map(|it| was_held(it, &chaos.kills)) {
+            } else if let Some(lost) = earlier.iter().find_map(|it| was_held(it, history, &chaos.kills)) {
                 calls.held_and_lost += 1;
                 calls.lost.push(lost);
             } else {
@@ -219,11 +232,13 @@ fn calls(chaos: &Chaos, history: &History) -> Calls {
     calls
 }
 
-/// The job, and when it was paid and killed, of a reply that was in a worker's hands for a second or more then.
-fn was_held(call: &Call, kills: &[Kill]) -> Option<(String, u64, u64)> {
-    let killed = kills.iter().filter(|kill| kill.jobs.contains(&call.job) && kill.at_us > call.paid_us);
-    let first = killed.min_by_key(|kill| kill.at_us)?;
-    let until = first.stopped_us.unwrap_or(first.at_us);
+/// The job, and when it was paid and killed, of a reply that the run which paid for it held for a second or more until
+/// its process was killed.
+fn was_held(call: &Call, history: &History, kills: &[Kill]) -> Option<(String, u64, u64)> {
+    let run = history.start_before(&call.job, call.asked_us)?.run;
+    let mut killed = kills.iter().filter(|kill| kill.jobs.iter().any(|it| *it == (call.job.clone(), run)));
+    let kill = killed.next()?;
+    let until = kill.stopped_us.unwrap_or(kill.at_us);
     let was_held = call.journaled_us.is_none() && until > call.paid_us + HELD_US;
     was_held.then(|| (call.job.clone(), call.paid_us, until))
 }
@@ -233,9 +248,11 @@ fn was_held(call: &Call, kills: &[Kill]) -> Option<(String, u64, u64)> {
 fn recovery(chaos: &Chaos, history: &History) -> (Recovery, Recovery) {
     let (mut calm, mut disturbed) = (Vec::new(), Vec::new());
     for kill in chaos.kills.iter().filter(|kill| kill.of_worker) {
-        for job in &kill.jobs {
-            let Some((start, losses)) = history.start_after(job, kill.at_us) else { continue };
-            let before = history.start_before(job, kill.at_us).map_or(0, |start| start.1);
+        for (job, _) in &kill.jobs {
+            let Some(Start { at_us: start, losses, .. }) = history.start_after(job, kill.at_us) else {
+                continue;
+            };
+            let before = history.start_before(job, kill.at_us).map_or(0, |start| start.losses);
             let is_disturbed =
                 chaos.outages.iter().any(|(from, to)| *from < start && kill.at_us < to + lease_us(chaos));
             let samples = if is_disturbed { &mut disturbed } else { &mut calm };

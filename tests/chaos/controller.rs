@@ -59,7 +59,8 @@ pub(crate) struct Kill {
     pub(crate) at_us: u64,
     /// Since when it had been stopped, if it was: what came for it since then it never held.
     pub(crate) stopped_us: Option<u64>,
-    pub(crate) jobs: Vec<String>,
+    /// Each with its run.
+    pub(crate) jobs: Vec<(String, u64)>,
     /// Whether it hit a worker, and not a process that it had started for one job.
     pub(crate) of_worker: bool,
 }

@@ -56,8 +56,8 @@ pub(crate) fn read(path: &Path) -> Vec<Event> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The jobs that a process was in the middle of when it ended.
-pub(crate) fn unfinished(events: &[Event]) -> Vec<String> {
+/// The jobs that a process was in the middle of when it ended, each with its run.
+pub(crate) fn unfinished(events: &[Event]) -> Vec<(String, u64)> {
     let mut open: HashMap<u64, &str> = HashMap::new();
     for event in events {
         match event.what {
@@ -65,5 +65,5 @@ pub(crate) fn unfinished(events: &[Event]) -> Vec<String> {
             _ => drop(open.remove(&event.run)),
         }
     }
-    open.into_values().map(str::to_owned).collect()
+    open.into_iter().map(|(run, job)| (job.to_owned(), run)).collect()
 }
