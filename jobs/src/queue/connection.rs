@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, InfoDict, RedisError};
+use redis::{ErrorKind, InfoDict, RedisError, RedisResult};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -115,20 +115,21 @@ impl Queue {
         Ok(())
     }
 
-    /// As [`Queue::make_groups`], in one shard.
+    /// As [`Queue::make_groups`], in one shard. All in one message: on a bad link each one more may be the one that is
+    /// lost.
     pub(super) async fn make_groups_of(&self, keys: &Keys) -> Result<(), QueueError> {
+        let mut pipe = redis::pipe();
         for stream in keys.streams() {
-            let mut call = redis::cmd("XGROUP");
-            call.arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
-            let made: Result<(), RedisError> = call.query_async(&mut self.link(keys)).await;
-            match made {
-                // A full Redis says so of a group that exists as well, and whoever reads then must not be kept
-                // from draining it; without the group, reading says so.
-                Err(error) if !matches!(error.code(), Some("BUSYGROUP" | "OOM")) => return Err(error.into()),
-                _ => {}
-            }
+            pipe.cmd("XGROUP").arg("CREATE").arg(stream).arg(GROUP).arg("0").arg("MKSTREAM");
         }
-        Ok(())
+        let made: Vec<RedisResult<()>> = pipe.ignore_errors().query_async(&mut self.link(keys)).await?;
+        // A full Redis says so of a group that exists as well, and whoever reads then must not be kept from
+        // draining it; without the group, reading says so.
+        let mut refusals = made.into_iter().filter_map(Result::err);
+        match refusals.find(|error| !matches!(error.code(), Some("BUSYGROUP" | "OOM"))) {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 }
 
