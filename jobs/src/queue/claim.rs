@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use redis::{Value, aio::MultiplexedConnection};
+use redis::{Value, aio::MultiplexedConnection, streams::StreamInfoGroupsReply};
 
 use super::{
     Delivery, Priority, Queue, QueueError,
@@ -115,17 +115,48 @@ impl Reader {
     pub async fn claim(&mut self, count: usize) -> Result<Vec<Arrival>, QueueError> {
         let first = Priority::preferred(self.claims);
         self.claims += 1;
-        let lanes = [first, first.other()];
-        let mut call = self.queue.scripts().claim.key(self.stream(lanes[0]));
-        call.key(self.stream(lanes[1])).arg(GROUP).arg(&self.consumer).arg(count.min(BATCH_MAX));
-        let mut link = self.queue.link(self.queue.shard(self.shard));
-        let (preferred, other, places): (Entries, Entries, Vec<String>) =
-            call.invoke_async(&mut link).await?;
-        if let Ok([preferred, other]) = <[String; 2]>::try_from(places) {
-            self.places = if first == Priority::High { [preferred, other] } else { [other, preferred] };
+        let (mut found, count) = (Vec::new(), count.min(BATCH_MAX));
+        for lane in [first, first.other()] {
+            if found.len() < count {
+                let entries = self.read_new(lane, count - found.len()).await?;
+                found.extend(self.fresh(lane, entries));
+            }
         }
-        let found = lanes.into_iter().zip([preferred, other]);
-        Ok(found.flat_map(|(lane, entries)| self.fresh(lane, entries)).collect())
+        if found.is_empty() {
+            self.note_places().await?;
+        }
+        Ok(found)
+    }
+
+    /// A plain command for each lane, not a script for both: on their way through Lua the entries would cost Redis
+    /// twice as much.
+    async fn read_new(&self, lane: Priority, count: usize) -> Result<Entries, QueueError> {
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(&self.consumer).arg("COUNT").arg(count);
+        read.arg("STREAMS").arg(self.stream(lane)).arg(">");
+        let found: Option<Vec<(String, Entries)>> = read.query_async(&mut self.link()).await?;
+        Ok(found.into_iter().flatten().flat_map(|(_, entries)| entries).collect())
+    }
+
+    /// Notes the last entries that anybody was delivered. What came since the claim that found nothing comes after
+    /// them, unless somebody else has claimed it already.
+    async fn note_places(&mut self) -> Result<(), QueueError> {
+        let mut pipe = redis::pipe();
+        for lane in [Priority::High, Priority::Normal] {
+            pipe.cmd("XINFO").arg("GROUPS").arg(self.stream(lane));
+        }
+        let lanes: (StreamInfoGroupsReply, StreamInfoGroupsReply) =
+            pipe.query_async(&mut self.link()).await?;
+        for (place, found) in self.places.iter_mut().zip([lanes.0, lanes.1]) {
+            let ours = found.groups.into_iter().find(|group| group.name == GROUP);
+            // Without the group the next claim says so.
+            *place = ours.map_or_else(|| "0-0".to_owned(), |group| group.last_delivered_id);
+        }
+        Ok(())
+    }
+
+    fn link(&self) -> Link {
+        self.queue.link(self.queue.shard(self.shard))
     }
 
     /// Waits until something came after the last claim that found nothing; `false` when nothing did within `block`.
@@ -157,8 +188,7 @@ impl Reader {
     ) -> Result<(Option<Cursor>, Vec<Arrival>), QueueError> {
         let mut call = self.queue.scripts().own.key(self.stream(from.priority));
         call.arg(GROUP).arg(&self.consumer).arg(format!("({}", from.at)).arg(count.min(BATCH_MAX));
-        let (last, found): (String, Vec<Claimed>) =
-            call.invoke_async(&mut self.queue.link(self.queue.shard(self.shard))).await?;
+        let (last, found): (String, Vec<Claimed>) = call.invoke_async(&mut self.link()).await?;
         let next = from.next(Some(last).filter(|last| !last.is_empty()));
         Ok((next, self.arrivals(from.priority, found)))
     }
