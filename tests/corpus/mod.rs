@@ -7,7 +7,7 @@
 
 pub(crate) mod mutate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mondo_jobs::finding::{Finding, FindingClass, Report, Severity};
 use serde::Deserialize;
@@ -108,19 +108,23 @@ impl Expected {
     }
 }
 
-/// The pages with a planted fault, in the order of their names.
-pub(crate) fn faults() -> Vec<Fault> {
-    pages("faults").into_iter().map(|(name, page)| fault(name, page)).collect()
+/// Where the corpus of the repository is.
+pub(crate) fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// The clean pages: name and source, in the order of their names.
-pub(crate) fn clean() -> Vec<(String, String)> {
-    pages("clean")
+/// The pages with a planted fault in the folder `faults`, in the order of their names.
+pub(crate) fn faults(fixtures: &Path) -> Vec<Fault> {
+    pages(&fixtures.join("faults")).into_iter().map(|(name, page)| fault(name, page)).collect()
 }
 
-fn pages(folder: &str) -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
-    let entries = std::fs::read_dir(&folder).expect("a folder of fixtures");
+/// The pages in the folder `clean`: name and source, in the order of their names.
+pub(crate) fn clean(fixtures: &Path) -> Vec<(String, String)> {
+    pages(&fixtures.join("clean"))
+}
+
+fn pages(folder: &Path) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder).expect("a folder of fixtures");
     let mut pages: Vec<_> = entries
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "html"))

@@ -10,6 +10,7 @@ mod table;
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -33,6 +34,9 @@ const REPEATED_PAGES: usize = 20;
 /// Runs the corpus through the sandbox and prints the score. Exit code: 0 good, 1 not.
 #[derive(Parser)]
 struct Arguments {
+    /// A folder with pages in `faults` and `clean`, to be used instead of the corpus
+    #[arg(long, value_name = "FOLDER")]
+    pages: Option<PathBuf>,
     /// Which browsers
     #[arg(long, value_enum, default_value = "both")]
     backend: Backends,
@@ -131,10 +135,11 @@ async fn main() -> ExitCode {
 
 async fn score(pool: &Arc<BrowserPool>, arguments: &Arguments) -> Score {
     let wanted = |name: &str| name.contains(&arguments.only);
-    let clean = corpus::clean();
+    let folder = arguments.pages.clone().unwrap_or_else(corpus::fixtures);
+    let clean = corpus::clean(&folder);
     let mut mutants = corpus::mutate::mutants(&clean, arguments.mutants, arguments.seed);
     mutants.retain(|mutant| wanted(&mutant.name));
-    let faults: Vec<_> = corpus::faults().into_iter().filter(|fault| wanted(&fault.name)).collect();
+    let faults: Vec<_> = corpus::faults(&folder).into_iter().filter(|fault| wanted(&fault.name)).collect();
     let clean: Vec<_> = clean.into_iter().filter(|(name, _)| wanted(name)).collect();
 
     let judged = judge(pool, "faults", &faults, arguments.seed).await;

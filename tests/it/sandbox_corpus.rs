@@ -24,8 +24,8 @@ async fn run(pool: &BrowserPool, page: &str) -> Report {
 
 #[test]
 fn every_row_of_the_failure_classes_has_a_page() {
-    let faults = corpus::faults();
-    assert!(faults.len() >= 120 && corpus::clean().len() >= 40);
+    let faults = corpus::faults(&corpus::fixtures());
+    assert!(faults.len() >= 120 && corpus::clean(&corpus::fixtures()).len() >= 40);
     for row in 1..=51 {
         assert!(faults.iter().any(|fault| fault.expected.row == row), "row {row} has no page");
     }
@@ -40,7 +40,7 @@ fn every_row_of_the_failure_classes_has_a_page() {
 #[tokio::test]
 async fn a_page_of_each_row_is_caught_in_place() {
     let pool = pool(BackendChoice::Local, 2).await;
-    let mut faults = corpus::faults();
+    let mut faults = corpus::faults(&corpus::fixtures());
     faults.retain(|fault| !NOT_YET.contains(&fault.name.as_str()));
     faults.sort_by_key(|fault| fault.expected.row);
     faults.dedup_by_key(|fault| fault.expected.row);
@@ -60,7 +60,7 @@ async fn assert_caught(pool: &BrowserPool, faults: &[Fault]) {
 #[tokio::test]
 async fn clean_pages_and_their_mutants_are_told_apart() {
     let pool = pool(BackendChoice::Local, 2).await;
-    let clean: Vec<_> = corpus::clean().into_iter().step_by(CLEAN_STEP).collect();
+    let clean: Vec<_> = corpus::clean(&corpus::fixtures()).into_iter().step_by(CLEAN_STEP).collect();
     let mutants = mutants(&clean, MUTANTS, 3);
     assert_eq!(mutants.len(), MUTANTS);
     let check_clean = async {
