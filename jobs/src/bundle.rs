@@ -6,7 +6,12 @@
 //! to are added at the end of the body and of the head: the model meant them to be there. Files of other kinds
 //! are left out.
 
-use std::{fmt::Write as _, ops::Range};
+mod map;
+
+use std::ops::Range;
+
+pub use map::SourceMap;
+use map::{Insert, assemble};
 
 use crate::{
     html::{self, Element, ScriptKind},
@@ -52,6 +57,32 @@ pub enum BundleError {
 /// # Errors
 /// See [`BundleError`].
 pub fn bundle(files: &[SourceFile]) -> Result<String, BundleError> {
+    together(files, true).map(|(page, _)| page)
+}
+
+/// The same of files that lie in a folder: what `index.html` names and is not there stays named, for the browser to
+/// miss it, and what it does not name stays out. The map says where everything was written.
+///
+/// # Errors
+/// See [`BundleError`]; never [`BundleError::Missing`].
+pub fn bundle_named(files: &[SourceFile]) -> Result<(String, SourceMap), BundleError> {
+    together(files, false)
+}
+
+/// The files that a page names as its scripts and style sheets, as it names them.
+///
+/// # Errors
+/// [`BundleError::Unreadable`].
+pub fn named_files(index: &str) -> Result<Vec<String>, BundleError> {
+    let outline =
+        html::outline(index).map_err(|error| BundleError::Unreadable { message: error.to_string() })?;
+    let links = outline.links.iter().filter_map(|link| link.attribute("href"));
+    let scripts = outline.scripts.iter().filter_map(|script| script.attribute("src"));
+    let local = links.chain(scripts).filter(|reference| is_local(reference));
+    Ok(local.map(|reference| name_of(reference).to_owned()).collect())
+}
+
+fn together(files: &[SourceFile], complete: bool) -> Result<(String, SourceMap), BundleError> {
     check_names(files)?;
     let index = find(files, "index.html").filter(|file| !file.content.trim().is_empty());
     let index = index.ok_or(BundleError::NoIndex)?;
@@ -60,18 +91,18 @@ pub fn bundle(files: &[SourceFile]) -> Result<String, BundleError> {
         html::outline(page).map_err(|error| BundleError::Unreadable { message: error.to_string() })?;
 
     let mut bundle =
-        Bundle { page, files, used: vec![index], edits: Vec::new(), at_end: String::new(), bytes: 0 };
+        Bundle { page, files, complete, used: vec![index], edits: Vec::new(), at_end: Vec::new(), bytes: 0 };
     for link in &outline.links {
         bundle.link(link)?;
     }
     for script in &outline.scripts {
         bundle.script(script)?;
     }
-    let page = bundle.finish(outline.head_end, outline.body_end);
+    let (page, map) = bundle.finish(outline.head_end, outline.body_end);
     if page.len() > PAGE_BYTES_MAX {
         return Err(BundleError::TooLarge { bytes: page.len() });
     }
-    Ok(page)
+    Ok((page, map))
 }
 
 fn check_names(files: &[SourceFile]) -> Result<(), BundleError> {
@@ -86,9 +117,11 @@ fn check_names(files: &[SourceFile]) -> Result<(), BundleError> {
 struct Bundle<'a> {
     page: &'a str,
     files: &'a [SourceFile],
+    /// All files belong to the page, and all that it needs is among them.
+    complete: bool,
     used: Vec<&'a SourceFile>,
-    edits: Vec<(Range<usize>, String)>,
-    at_end: String,
+    edits: Vec<(Range<usize>, Vec<Insert>)>,
+    at_end: Vec<Insert>,
     /// What has been put in place of references so far.
     bytes: usize,
 }
@@ -99,12 +132,12 @@ impl<'a> Bundle<'a> {
         let relations = link.attribute("rel").unwrap_or_default().to_ascii_lowercase();
         let is = |relation: &str| relations.split_ascii_whitespace().any(|word| word == relation);
         if is("stylesheet") && !is("alternate") {
-            let file = self.take(href)?;
-            let style = format!("<style{}>{}</style>", kept(link, &LINK_DROPS), safe_css(&file.content));
+            let Some(file) = self.take(href)? else { return Ok(()) };
+            let style = style(&kept(link, &LINK_DROPS), file);
             self.count(&style)?;
-            self.edits.push((link.start.clone(), style));
+            self.edits.push((link.start.clone(), vec![style]));
         } else if is("preload") || is("modulepreload") || is("prefetch") {
-            self.edits.push((link.start.clone(), String::new()));
+            self.edits.push((link.start.clone(), Vec::new()));
         }
         Ok(())
     }
@@ -115,56 +148,79 @@ impl<'a> Bundle<'a> {
         if kind == ScriptKind::Data {
             return Ok(());
         }
-        let file = self.take(src)?;
+        let Some(file) = self.take(src)? else { return Ok(()) };
         let deferred = kind == ScriptKind::Classic
             && (script.attribute("defer").is_some() || script.attribute("async").is_some());
         let drops: &[&str] = if kind == ScriptKind::Module { &MODULE_DROPS } else { &CLASSIC_DROPS };
-        let inline = format!("<script{}>{}</script>", kept(script, drops), safe_js(&file.content));
+        let mut inline = inline_script(&kept(script, drops), file);
         self.count(&inline)?;
         // Without its end tag the script would swallow the rest of the page: only the start tag is replaced.
         let whole = script.start.start..script.end.as_ref().map_or(script.start.end, |end| end.end);
         if deferred {
-            self.edits.push((whole, String::new()));
-            self.at_end.push_str(&inline);
-            self.at_end.push('\n');
+            self.edits.push((whole, Vec::new()));
+            inline.after.push('\n');
+            self.at_end.push(inline);
         } else {
-            self.edits.push((whole, inline));
+            self.edits.push((whole, vec![inline]));
         }
         Ok(())
     }
 
     /// Ends at once when it becomes too much: a page may refer to one large file a thousand times.
-    fn count(&mut self, inlined: &str) -> Result<(), BundleError> {
+    fn count(&mut self, inlined: &Insert) -> Result<(), BundleError> {
         self.bytes += inlined.len();
         if self.bytes > PAGE_BYTES_MAX { Err(BundleError::TooLarge { bytes: self.bytes }) } else { Ok(()) }
     }
 
-    fn take(&mut self, reference: &str) -> Result<&'a SourceFile, BundleError> {
-        let missing = || BundleError::Missing { name: reference.to_owned() };
-        let file = find(self.files, reference).ok_or_else(missing)?;
-        self.used.push(file);
-        Ok(file)
+    fn take(&mut self, reference: &str) -> Result<Option<&'a SourceFile>, BundleError> {
+        match find(self.files, reference) {
+            Some(file) => self.used.push(file),
+            None if self.complete => return Err(BundleError::Missing { name: reference.to_owned() }),
+            None => return Ok(None),
+        }
+        Ok(self.used.last().copied())
     }
 
-    fn finish(mut self, head_end: Option<usize>, body_end: usize) -> String {
-        let mut styles = String::new();
-        for file in self.files {
+    fn finish(mut self, head_end: Option<usize>, body_end: usize) -> (String, SourceMap) {
+        let mut styles = Vec::new();
+        for file in self.files.iter().filter(|_| self.complete) {
             let forgotten = !self.used.contains(&file) && !self.page.contains(file.content.trim());
             match file.filename.rsplit_once('.').map(|(_, extension)| extension) {
-                Some("css") if forgotten => {
-                    let _ = writeln!(styles, "<style>{}</style>", safe_css(&file.content));
-                }
+                Some("css") if forgotten => styles.push(on_a_line(style("", file))),
                 Some("js" | "mjs") if forgotten => {
                     let kind = if script::is_module(&file.content) { " type=\"module\"" } else { "" };
-                    let _ = writeln!(self.at_end, "<script{kind}>{}</script>", safe_js(&file.content));
+                    self.at_end.push(on_a_line(inline_script(kind, file)));
                 }
                 _ => {}
             }
         }
         self.edits.push((head_end.unwrap_or(body_end)..head_end.unwrap_or(body_end), styles));
         self.edits.push((body_end..body_end, self.at_end));
-        html::splice(self.page, self.edits)
+        assemble(self.page, "index.html", self.edits)
     }
+}
+
+fn style(attributes: &str, file: &SourceFile) -> Insert {
+    Insert {
+        before: format!("<style{attributes}>"),
+        file: name_of(&file.filename).to_owned(),
+        content: safe_css(&file.content),
+        after: "</style>".to_owned(),
+    }
+}
+
+fn inline_script(attributes: &str, file: &SourceFile) -> Insert {
+    Insert {
+        before: format!("<script{attributes}>"),
+        file: name_of(&file.filename).to_owned(),
+        content: safe_js(&file.content),
+        after: "</script>".to_owned(),
+    }
+}
+
+fn on_a_line(mut insert: Insert) -> Insert {
+    insert.after.push('\n');
+    insert
 }
 
 /// Attributes that mean nothing, or something else, once the content stands in the page.

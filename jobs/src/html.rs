@@ -157,23 +157,6 @@ fn read(tag: &Tag<'_, '_>) -> Element {
     Element { start: tag.source_location().bytes(), end: None, attributes: attributes.collect() }
 }
 
-/// Replaces ranges of a text. Of two ranges that overlap the later one is left out.
-pub(crate) fn splice(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
-    edits.sort_by_key(|(range, _)| range.start);
-    let mut out = String::with_capacity(text.len());
-    let mut done = 0;
-    for (range, replacement) in edits {
-        if range.start < done {
-            continue;
-        }
-        out.push_str(text.get(done..range.start).unwrap_or_default());
-        out.push_str(&replacement);
-        done = range.end;
-    }
-    out.push_str(text.get(done..).unwrap_or_default());
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -226,12 +209,6 @@ mod tests {
         assert_eq!(kind("<script type=module>"), ScriptKind::Module);
         assert_eq!(kind("<script type=importmap>"), ScriptKind::Data);
         assert_eq!(kind("<script type=x-shader/x-vertex>"), ScriptKind::Data);
-    }
-
-    #[test]
-    fn splices_replace_only_their_ranges() {
-        let edits = vec![(4..5, "E".to_owned()), (0..1, String::new()), (2..2, "-".to_owned())];
-        assert_eq!(splice("abcdef", edits), "b-cdEf");
     }
 
     proptest! {
