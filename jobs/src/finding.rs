@@ -1,6 +1,9 @@
 //! What an execution observed: single failures ([`Finding`]) and the whole of one run ([`Report`]).
 
+use std::fmt::{self, Write as _};
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// What kind of failure a finding is. The names are stored, printed and matched on: they are never renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,6 +98,33 @@ pub enum Severity {
     Advice,
 }
 
+/// One call in the stack of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StackFrame {
+    /// The function, at most 100 characters; absent at the top of a script and in functions without a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The file, as [`Finding::file`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line in it, from 1.
+    pub line: u32,
+    /// Column in that line, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for StackFrame {
+    /// `index.js:12:5 draw`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_deref().unwrap_or("page");
+        write!(f, "{file}:{}:{}", self.line, self.column)?;
+        match &self.function {
+            Some(function) => write!(f, " {function}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One observed failure of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finding {
@@ -104,6 +134,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What the browser said, one line of at most 500 characters.
     pub message: String,
+    /// The author's file that line and column are in, where the page was made of several; absent for the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Line in the page's source, from 1; absent where the browser names none.
     pub line: Option<u32>,
     /// Column in that line, from 1.
@@ -114,6 +147,9 @@ pub struct Finding {
     pub page_ms: u64,
     /// The input that came right before it, in words (`click button "Start"`); absent where none had.
     pub input: Option<String>,
+    /// The calls that led to it, the innermost first; at most 10, and only those in the page's own source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stack: Vec<StackFrame>,
 }
 
 impl Finding {
@@ -123,8 +159,39 @@ impl Finding {
     }
 }
 
+/// One event that a page listens to. Targets that look alike, with the same tag, id and class, count as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listener {
+    /// The event: `click`.
+    pub event: String,
+    /// The target in words: `button#start`, `window`.
+    pub target: String,
+}
+
+/// How much of what a page listens to was reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Coverage {
+    /// How many pairs of event and target the page listened to.
+    pub listeners: u32,
+    /// To how many of them the event came.
+    pub reached: u32,
+    /// Those to which it did not, in the order in which the page named them; at most 100.
+    pub unreached: Vec<Listener>,
+}
+
+/// What the page looked like at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// What the driver was doing, as [`Finding::phase`].
+    pub phase: String,
+    /// Page time, in milliseconds since navigation.
+    pub page_ms: u64,
+    /// The view as PNG.
+    pub png: Vec<u8>,
+}
+
 /// Everything one execution of one page observed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What was observed, in the order of page time; at most 200.
     pub findings: Vec<Finding>,
@@ -142,9 +209,18 @@ pub struct Report {
     pub inputs: u32,
     /// The highest memory seen in the page, in bytes.
     pub memory_bytes_peak: u64,
+    /// What of it was reached; absent where the page did not live to tell, and in reports of old releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+    /// [`Report::digest`] as of the execution; empty in reports of old releases.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hash: String,
     /// The desktop view at the end, as PNG; kept apart from the JSON.
     #[serde(skip)]
     pub screenshot: Option<Vec<u8>>,
+    /// The views on the way, where they were asked for, in the order of page time; never stored.
+    #[serde(skip)]
+    pub views: Vec<View>,
 }
 
 impl Report {
@@ -153,8 +229,59 @@ impl Report {
         self.findings.iter().filter(|finding| finding.is_blocking())
     }
 
+    /// What the same page with the same seed gives again, in the same release of the same browser: the SHA-256, in
+    /// hex, of the seed, the findings, their number, page time, frames, inputs and coverage as JSON, and of the
+    /// desktop view. Real time and memory are left out: they differ from run to run.
+    pub fn digest(&self) -> String {
+        let same = serde_json::json!([
+            self.seed,
+            self.findings,
+            self.findings_left_out,
+            self.page_ms,
+            self.frames,
+            self.inputs,
+            self.coverage,
+        ]);
+        let mut hasher = Sha256::new();
+        hasher.update(same.to_string());
+        hasher.update(self.screenshot.as_deref().unwrap_or_default());
+        hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
     /// Whether nothing in it keeps the candidate from being accepted.
     pub fn is_clean(&self) -> bool {
         self.blocking().next().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::fake::{blocking, report};
+
+    #[test]
+    fn a_digest_is_of_what_must_be_the_same_and_of_nothing_else() {
+        let one = report(vec![blocking(FindingClass::Type, "x is null", 3)]);
+        let slower = Report { wall_ms: 9_999, memory_bytes_peak: 1, hash: "x".to_owned(), ..one.clone() };
+        assert_eq!(one.digest(), slower.digest());
+        assert_eq!(one.digest().len(), 64);
+        let coverage = Some(Coverage { listeners: 1, ..Coverage::default() });
+        let others = [
+            Report { findings: Vec::new(), ..one.clone() },
+            Report { findings_left_out: 1, ..one.clone() },
+            Report { seed: 8, ..one.clone() },
+            Report { page_ms: 1, ..one.clone() },
+            Report { frames: 1, ..one.clone() },
+            Report { inputs: 1, ..one.clone() },
+            Report { coverage, ..one.clone() },
+            Report { screenshot: Some(vec![1]), ..one.clone() },
+        ];
+        for other in others {
+            assert_ne!(one.digest(), other.digest(), "{other:?}");
+        }
     }
 }

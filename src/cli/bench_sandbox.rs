@@ -184,7 +184,7 @@ async fn round(pool: &Arc<BrowserPool>, samples: &mut Samples) -> anyhow::Result
 
 fn execution(index: usize) -> Execution {
     let page = PAGES.get(index % PAGES.len()).copied().unwrap_or_default();
-    Execution { page: page.to_owned(), seed: 1 }
+    Execution::new(page, 1)
 }
 
 /// One load the old way: its duration in milliseconds.
@@ -211,7 +211,7 @@ async fn check(pool: &Arc<BrowserPool>, execution: &Execution) -> anyhow::Result
 /// One check of the page that hangs: its duration in milliseconds.
 async fn hang(pool: &Arc<BrowserPool>) -> anyhow::Result<f64> {
     let started = Instant::now();
-    let report = pool.execute(&Execution { page: HANG.to_owned(), seed: 1 }).await?;
+    let report = pool.execute(&Execution::new(HANG, 1)).await?;
     let hung = report.blocking().any(|finding| finding.class == FindingClass::Hang);
     ensure!(hung, "the hanging page was not found to hang: {:?}", report.findings);
     Ok(millis(started))

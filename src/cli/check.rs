@@ -102,7 +102,7 @@ fn read(file: &Path) -> anyhow::Result<Page> {
 
 async fn execute(pool: &Arc<BrowserPool>, pages: &[Page], seed: u64) -> anyhow::Result<Vec<Report>> {
     let executions = pages.iter().map(|page| async move {
-        let execution = Execution { page: page.source.clone(), seed };
+        let execution = Execution::new(page.source.clone(), seed);
         pool.execute(&execution).await.with_context(|| format!("cannot check `{}`", page.file))
     });
     stream::iter(executions).buffered(pool.slots()).try_collect().await

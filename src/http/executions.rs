@@ -172,7 +172,7 @@ async fn execute(State(offer): State<Offer>, Query(Seed { seed }): Query<Seed>, 
         busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS));
         return busy;
     };
-    match offer.sandbox.execute(&Execution { page, seed }).await {
+    match offer.sandbox.execute(&Execution::new(page, seed)).await {
         Ok(report) => answer(&report),
         Err(error) => {
             tracing::warn!(%error, "cannot execute a page");

@@ -242,11 +242,13 @@ impl Sandbox for Browserless {
             class: FindingClass::Reference,
             severity: Severity::Blocking,
             message: format!("ReferenceError: {FAULT} is not defined"),
+            file: None,
             line: Some(7),
             column: Some(1),
             phase: "load".to_owned(),
             page_ms: 0,
             input: None,
+            stack: Vec::new(),
         };
         let findings = if execution.page.contains(FAULT) { vec![fault] } else { Vec::new() };
         Ok(Report {
@@ -258,7 +260,7 @@ impl Sandbox for Browserless {
             frames: 600,
             inputs: 10,
             memory_bytes_peak: 1 << 20,
-            screenshot: None,
+            ..Report::default()
         })
     }
 }

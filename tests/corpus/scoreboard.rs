@@ -8,12 +8,7 @@
 mod corpus;
 mod table;
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, ValueEnum};
 use corpus::{Fault, Verdict};
@@ -184,7 +179,7 @@ async fn judge(pool: &Arc<BrowserPool>, what: &str, faults: &[Fault], seed: u64)
 /// Executes every page, in their order, as many at once as there are slots.
 async fn execute(pool: &Arc<BrowserPool>, what: &str, pages: &[&str], seed: u64) -> Vec<Report> {
     let executions = pages.iter().map(|page| async move {
-        let execution = Execution { page: (*page).to_owned(), seed };
+        let execution = Execution::new(*page, seed);
         pool.execute(&execution).await.expect("a sandbox that works")
     });
     let mut reports = stream::iter(executions).buffered(pool.slots());
@@ -211,7 +206,7 @@ async fn unsteady(
     for (name, page) in all.into_iter().step_by(step) {
         let same = vec![page.as_str(); arguments.repeats];
         let reports = execute(pool, &format!("again {name}"), &same, arguments.seed).await;
-        let mut hashes: Vec<u64> = reports.iter().map(hash).collect();
+        let mut hashes: Vec<&str> = reports.iter().map(|report| report.hash.as_str()).collect();
         hashes.sort_unstable();
         hashes.dedup();
         if hashes.len() > 1 {
@@ -219,16 +214,6 @@ async fn unsteady(
         }
     }
     unsteady
-}
-
-/// Everything of a report that must not change: not the real time that it took, nor the memory, which depends on
-/// when the browser collects its garbage.
-fn hash(report: &Report) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    report.findings.hash(&mut hasher);
-    (report.findings_left_out, report.page_ms, report.frames, report.inputs).hash(&mut hasher);
-    report.screenshot.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn lines_of(report: &Report) -> Vec<String> {

@@ -38,8 +38,9 @@ fn one_page_is_one_object() {
         "line": 7,
         "column": 37,
         "phase": "click",
-        "page_ms": 1000,
+        "page_ms": 1010,
         "input": "click button \"Ring\"",
+        "stack": [{"line": 7, "column": 37}],
     }]);
     assert_eq!(report["findings"], expected);
 }

@@ -31,7 +31,7 @@ async fn browsers() -> Arc<BrowserPool> {
 }
 
 async fn execute(browsers: &BrowserPool, page: &str) -> Report {
-    browsers.execute(&Execution { page: page.to_owned(), seed: 7 }).await.unwrap()
+    browsers.execute(&Execution::new(page, 7)).await.unwrap()
 }
 
 async fn ask<T: DeserializeOwned>(purpose: Purpose, seed: u64, inputs: Value) -> T {

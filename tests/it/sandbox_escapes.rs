@@ -42,7 +42,7 @@ fn around(script: &str) -> String {
 }
 
 async fn run(pool: &BrowserPool, page: String) -> Report {
-    pool.execute(&Execution { page, seed: 7 }).await.unwrap()
+    pool.execute(&Execution::new(page, 7)).await.unwrap()
 }
 
 /// What each attempt of a page came to, in its own words.

@@ -5,9 +5,10 @@ use mondo_jobs::finding::FindingClass::{
     self, Blank, Console, Dialog, Exception, External, Hang, Memory, Reference, Rejection, Resource, Syntax,
     Type,
 };
+use mondo_jobs::ports::{Execution, Sandbox as _};
 use mondo_workers::sandbox::BackendChoice;
 
-use crate::support::sandbox::{Expected, assert_found, execute, pool};
+use crate::support::sandbox::{Expected, assert_found, execute, execution, pool};
 
 const fn at_load(
     page: &'static str,
@@ -109,9 +110,14 @@ async fn containers_find_every_class() {
 
 async fn check_clean_pages(backend: BackendChoice) {
     let pool = pool(backend, 1).await;
-    for page in
-        ["clean_canvas", "clean_frames", "clean_long_names", "clean_messages", "rejection_handled_later"]
-    {
+    for page in [
+        "clean_canvas",
+        "clean_frames",
+        "clean_long_names",
+        "clean_messages",
+        "rejection_handled_later",
+        "reloads",
+    ] {
         let report = execute(&pool, page).await;
         assert_eq!(report.findings, [], "{page}");
         assert!(report.page_ms >= 10_000 && report.frames > 30 && report.inputs > 5, "{report:?}");
@@ -130,6 +136,62 @@ async fn containers_find_nothing_in_clean_pages() {
     check_clean_pages(BackendChoice::Docker).await;
 }
 
+#[tokio::test]
+async fn a_canvas_of_a_chosen_colour_is_no_empty_one() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "swatch").await;
+    let classes: Vec<_> = report.findings.iter().map(|finding| finding.class).collect();
+    assert_eq!((classes, report.is_clean()), (vec![Blank], true));
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn views_change_nothing_of_the_report() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    for page in ["clean_canvas", "dice", "drag_handler"] {
+        let plain = execute(&pool, page).await;
+        let filmed = Execution { views: true, ..execution(page) };
+        let filmed = pool.execute(&filmed).await.unwrap();
+        assert_eq!(plain.hash, filmed.hash, "{page}");
+        assert!(plain.views.is_empty() && filmed.views.len() >= 8, "{page}");
+        assert!(filmed.views.is_sorted_by_key(|view| view.page_ms));
+        assert_eq!(filmed.views.last().map(|view| view.phase.as_str()), Some("phone"), "{page}");
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_page_is_watched_for_as_long_as_was_asked() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let run = |watch_ms| {
+        let pool = &pool;
+        async move { pool.execute(&Execution { watch_ms, ..execution("late_timer") }).await.unwrap() }
+    };
+    let (short, long) = (run(2_000).await, run(40_000).await);
+    assert!(short.is_clean() && short.page_ms < 10_000, "{short:?}");
+    assert!(!long.is_clean() && long.page_ms >= 40_000, "{long:?}");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn what_was_reached_is_told() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "key_handler").await;
+    let coverage = report.coverage.unwrap();
+    assert!(coverage.listeners >= 1 && coverage.reached == coverage.listeners, "{coverage:?}");
+    assert!(execute(&pool, "hang_at_load").await.coverage.is_none(), "nobody is left to tell");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_finding_has_the_calls_that_led_to_it() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "suppressed").await;
+    let stack: Vec<_> = report.findings[0].stack.iter().map(ToString::to_string).collect();
+    assert!(stack[0].starts_with("page:7:20"), "{stack:?}");
+    pool.close().await;
+}
+
 async fn check_same_seed(backend: BackendChoice) {
     let pool = pool(backend, 2).await;
     let first = execute(&pool, "dice").await;
@@ -140,6 +202,8 @@ async fn check_same_seed(backend: BackendChoice) {
         assert_eq!(first.findings, other.findings);
         assert_eq!((first.frames, first.page_ms), (other.frames, other.page_ms));
         assert_eq!(first.screenshot, other.screenshot);
+        assert_eq!(first.hash, other.hash);
+        assert_eq!(other.hash, other.digest());
     }
     let mut another = crate::support::sandbox::execution("dice");
     another.seed = 8;

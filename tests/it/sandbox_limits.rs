@@ -41,10 +41,8 @@ async fn whatever_is_executed_is_reported_within_bounds() {
     ];
     for (name, page, expected) in cases {
         assert!(page.len() <= PAGE_BYTES_MAX);
-        let report = pool
-            .execute(&Execution { page, seed: 7 })
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let report =
+            pool.execute(&Execution::new(page, 7)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(report.findings.len() <= 200, "{name}");
         assert!(expected.is_none_or(|class| has(&report, class)), "{name}: {report:#?}");
         assert!(!has(&report, FindingClass::Crash), "{name}: {report:#?}");

@@ -143,7 +143,7 @@ async fn a_page_whose_browser_dies_is_run_again() {
 async fn a_page_over_the_limit_is_refused() {
     let pool = pool(BackendChoice::Local, 1).await;
     let page = "x".repeat(PAGE_BYTES_MAX + 1);
-    let error = pool.execute(&Execution { page, seed: 0 }).await.unwrap_err();
+    let error = pool.execute(&Execution::new(page, 0)).await.unwrap_err();
     assert!(matches!(error, SandboxError::PageTooLarge { bytes } if bytes == PAGE_BYTES_MAX + 1), "{error}");
     pool.close().await;
 }

@@ -140,7 +140,7 @@ pub fn report(findings: Vec<Finding>) -> Report {
         frames: 60,
         inputs: 40,
         memory_bytes_peak: 1_000_000,
-        screenshot: None,
+        ..Report::default()
     }
 }
 
@@ -150,11 +150,13 @@ pub fn blocking(class: FindingClass, message: &str, line: u32) -> Finding {
         class,
         severity: Severity::Blocking,
         message: message.to_owned(),
+        file: None,
         line: Some(line),
         column: Some(1),
         phase: "load".to_owned(),
         page_ms: 1,
         input: None,
+        stack: Vec::new(),
     }
 }
 

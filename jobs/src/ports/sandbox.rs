@@ -7,6 +7,9 @@ use crate::{disposition::Disposition, finding::Report};
 /// The most bytes a page may have.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Milliseconds of page time for which a page is watched unless told otherwise.
+pub const WATCH_MS: u64 = 21_000;
+
 /// One page to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Execution {
@@ -14,6 +17,17 @@ pub struct Execution {
     pub page: String,
     /// Seeds the interaction plan and the page's `Math.random`.
     pub seed: u64,
+    /// For how many milliseconds of page time the desktop view is watched at least; its use takes what it takes.
+    pub watch_ms: u64,
+    /// Whether views are taken on the way, for people to look at.
+    pub views: bool,
+}
+
+impl Execution {
+    /// The execution that every candidate gets.
+    pub fn new(page: impl Into<String>, seed: u64) -> Self {
+        Self { page: page.into(), seed, watch_ms: WATCH_MS, views: false }
+    }
 }
 
 /// Runs pages. Implementations own their time limits: an execution always ends.

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    finding::{Finding, FindingClass},
+    finding::{Coverage, Finding, FindingClass, Listener, StackFrame},
     job::Step,
     pair::Topic,
     ports::fake::{self, blocking},
@@ -131,6 +131,27 @@ fn stored_shapes_are_pinned() {
 fn what_was_stored_is_read_back() {
     let draft = draft();
     assert_eq!(decode(id(), stored(&draft)), Ok(draft));
+}
+
+#[test]
+fn reports_say_what_was_reached_and_old_ones_are_read_without() {
+    let mut old = report(None);
+    let json = report_json();
+    assert_eq!(serde_json::from_value::<Report>(json.clone()).unwrap(), old);
+    let frame = StackFrame { function: Some("draw".to_owned()), file: None, line: 12, column: 3 };
+    old.findings[0].stack = vec![frame];
+    old.findings[0].file = Some("index.js".to_owned());
+    let listener = Listener { event: "click".to_owned(), target: "button#start".to_owned() };
+    old.coverage = Some(Coverage { listeners: 2, reached: 1, unreached: vec![listener] });
+    old.hash = old.digest();
+    let mut with = json;
+    with["findings"][0]["stack"] = json!([{"function": "draw", "line": 12, "column": 3}]);
+    with["findings"][0]["file"] = json!("index.js");
+    with["coverage"] =
+        json!({"listeners": 2, "reached": 1, "unreached": [{"event": "click", "target": "button#start"}]});
+    with["hash"] = json!(old.hash);
+    assert_eq!(serde_json::to_value(&old).unwrap(), with);
+    assert_eq!(serde_json::from_value::<Report>(with).unwrap(), old);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn run(job: &Job, mut draft: Draft, ctx: &StepContext) -> Result<Outcome, StepError> {
     let seed = draft.head.seed;
     let candidate = candidate_mut(job, &mut draft)?;
-    let execution = Execution { page: candidate.page.clone(), seed };
+    let execution = Execution::new(candidate.page.clone(), seed);
     let mut report = ctx.sandbox.execute(&execution).await?;
     // A screenshot is for people to look at: one that is too large to store is not worth a failed job.
     report.screenshot = report.screenshot.filter(|png| png.len() <= BODY_BYTES_MAX);

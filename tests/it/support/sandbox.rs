@@ -25,7 +25,7 @@ pub(crate) fn page_path(name: &str) -> PathBuf {
 /// One page and a seed.
 pub(crate) fn execution(name: &str) -> Execution {
     let page = std::fs::read_to_string(page_path(name)).expect("a fixture");
-    Execution { page, seed: 7 }
+    Execution::new(page, 7)
 }
 
 /// Executes one page.

@@ -23,22 +23,24 @@
     const attributes = target.getAttributeNames ? target.getAttributeNames().filter((name) => name.startsWith("on")) : [];
     if (attributes.length) return names.some((name) => attributes.includes(`on${name}`));
     const listeners = getEventListeners(target);
-    return names.some((name) => listeners[name]);
+    return names.some((name) => listeners[name]?.some(({ listener }) => !listener.watches));
   };
   const heard = (element, names) => {
     for (let target = element; target; target = target.parentElement) if (hears(target, names)) return true;
-    const own = names.filter((name) => name !== "keydown");
-    return hears(document, own) || hears(window, own);
+    return hears(document, names) || hears(window, names);
   };
   const scripts = [...document.scripts].map((script) => script.textContent).join("\n");
   const readAll = /querySelector(All)?\(\s*['"`][^'"`]*\b(input|select|textarea|button)/.test(scripts) || /getElementsBy(TagName|ClassName)|\.elements\b|FormData/.test(scripts);
   const isRead = (element) => readAll || [element.id, element.name].some((name) => name && scripts.includes(name));
+  // A style sheet may be all that reads a box that is ticked.
+  const styled = [...document.querySelectorAll("style")].some((style) => style.textContent.includes(":checked"));
+  const isStyled = (element) => styled && ["checkbox", "radio"].includes(element.type);
   const does = (element) => element.matches("[popovertarget],[command],[download],summary,form button,form input,details *") || element.closest("label,form");
   for (const element of document.querySelectorAll("button,[role=button],input[type=button],a[href='#'],a[href='']")) {
     if (visible(element) && !heard(element, presses) && !does(element)) tell("control", `nothing listens to ${named(element)}`, element);
   }
   for (const element of document.querySelectorAll("input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image]),select,textarea")) {
-    if (visible(element) && !element.readOnly && !heard(element, changes) && !isRead(element) && !element.closest("form")) {
+    if (visible(element) && !element.readOnly && !heard(element, changes) && !isRead(element) && !isStyled(element) && !element.closest("form")) {
       tell("control", `nothing reads ${named(element)}`, element);
     }
   }

@@ -1,16 +1,17 @@
 //! Decides what an event of the browser means for the page: which class of finding, and whether it blocks.
 
-use mondo_jobs::finding::FindingClass;
+use mondo_jobs::finding::{Coverage, FindingClass};
 use serde::Deserialize;
 
 use super::{
+    coverage,
     events::{
-        ConsoleCalled, DialogOpening, ExceptionDetails, Frame, LogEntry, RemoteObject, RequestPaused,
-        StackTrace,
+        ConsoleCalled, DialogOpening, ExceptionDetails, LogEntry, RemoteObject, RequestPaused, StackTrace,
     },
     findings::{Observation, Place},
     keys,
     page::PAGE_URL,
+    stack,
 };
 
 /// An exception that nobody caught.
@@ -21,7 +22,10 @@ pub(super) fn exception(details: &ExceptionDetails, source: &str) -> Observation
     let own = somewhere && details.url.as_deref() == Some(PAGE_URL);
     let direct = Place::from_zero_based(details.line_number, details.column_number).filter(|_| own);
     let place = direct.or_else(|| in_page(details.stack_trace.as_ref()));
+    let stack = stack::of_trace(details.stack_trace.as_ref());
+    let stack = if stack.is_empty() { stack::in_text(&text) } else { stack };
     error(&text, details.text.contains("(in promise)"), named(&text, source, place).or(place))
+        .with_stack(stack)
 }
 
 /// The browser gives the place of the whole script, or none, for what it notices before a script runs. The message
@@ -72,6 +76,8 @@ pub(super) enum Announcement {
     Found(Observation),
     /// The page asks for frame after frame.
     Animates,
+    /// What the page listens to, and what of it was reached.
+    Covered(Coverage),
 }
 
 /// Reads what `init.js` sent; the page's `source` says which keys it means to handle.
@@ -80,40 +86,50 @@ pub(super) fn announced(payload: &str, source: &str) -> Option<Announcement> {
     let first = text.lines().next().unwrap_or_default();
     Some(match kind.as_str() {
         "animates" => Announcement::Animates,
+        "covered" => Announcement::Covered(coverage::read(&text)?),
+        "evaluated" => Announcement::Found(text_as_code(in_stack(&text)).with_stack(stack::in_text(&text))),
+        "frozen" => {
+            let message = "the page waits for its clock in a loop, and is frozen meanwhile";
+            let found = Observation::advice(FindingClass::Slow, message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
         "scroll" if !keys::handles(source, &text, &file) => return None,
         "scroll" => {
             let message = "a key that the page handles scrolls it as well; call preventDefault";
             Announcement::Found(Observation::advice(FindingClass::Scroll, message, None))
         }
         "graphics" => {
-            Announcement::Found(Observation::blocking(FindingClass::Graphics, first, in_stack(&text)))
+            let found = Observation::blocking(FindingClass::Graphics, first, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
         "policy" => {
             let message = format!("{first} is refused to a sandboxed page");
-            Announcement::Found(Observation::advice(FindingClass::Policy, &message, in_stack(&text)))
+            let found = Observation::advice(FindingClass::Policy, &message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
         _ => {
             let direct = Place::from_zero_based(line - 1, column - 1).filter(|_| file == PAGE_URL);
             let text = text.strip_prefix("Uncaught ").unwrap_or(&text);
-            Announcement::Suspect(error(text, kind == "rejection", direct.or_else(|| in_stack(text))))
+            let place = direct.or_else(|| in_stack(text));
+            Announcement::Suspect(error(text, kind == "rejection", place).with_stack(stack::in_text(text)))
         }
     })
 }
 
-/// Code made from text while the page runs: `eval`, `new Function`, a timer with a text.
-pub(super) fn evaluated(stack: Option<&StackTrace>) -> Option<Observation> {
-    let place = in_page(stack)?;
-    let message = "code is made from text, as with eval; a stricter page forbids it";
-    Some(Observation::advice(FindingClass::Policy, message, Some(place)))
+/// Code made from text while the page runs: `eval`, `new Function`.
+pub(super) fn evaluated(trace: Option<&StackTrace>) -> Option<Observation> {
+    let place = in_page(trace)?;
+    Some(text_as_code(Some(place)).with_stack(stack::of_trace(trace)))
 }
 
-/// The first place in a stack's text that is in the page: `…https://sandbox.invalid/:12:5…`.
+fn text_as_code(place: Option<Place>) -> Observation {
+    let message = "code is made from text, as with eval; a stricter page forbids it";
+    Observation::advice(FindingClass::Policy, message, place)
+}
+
+/// The first place in a stack's text that is in the page.
 fn in_stack(text: &str) -> Option<Place> {
-    let (_, rest) = text.split_once(&format!("{PAGE_URL}:"))?;
-    let mut numbers = rest.split(|symbol: char| !symbol.is_ascii_digit());
-    let line = numbers.next()?.parse().ok()?;
-    let column = numbers.next()?.parse().ok()?;
-    Some(Place { line, column })
+    stack::in_text(text).first().map(stack::place_of)
 }
 
 /// A message on the page's console, where it matters. A page that reports an error by itself has failed in its
@@ -126,7 +142,9 @@ pub(super) fn console(called: &ConsoleCalled) -> Option<Observation> {
     };
     let words: Vec<_> = called.args.iter().map(|argument| first_line(&argument.text())).collect();
     let message = format!("{prefix}{}", words.join(" "));
-    Some(Observation::blocking(FindingClass::Console, &message, in_page(called.stack_trace.as_ref())))
+    let place = in_page(called.stack_trace.as_ref());
+    let stack = stack::of_trace(called.stack_trace.as_ref());
+    Some(Observation::blocking(FindingClass::Console, &message, place).with_stack(stack))
 }
 
 fn first_line(text: &str) -> String {
@@ -225,9 +243,8 @@ fn find_from(source: &str, text: &str, line: u32) -> Option<Place> {
     Some(Place { line: line + 1, column: column + 1 })
 }
 
-fn in_page(stack: Option<&StackTrace>) -> Option<Place> {
-    let frame: &Frame = stack?.call_frames.iter().find(|frame| frame.url == PAGE_URL)?;
-    Place::from_zero_based(frame.line_number, frame.column_number)
+fn in_page(trace: Option<&StackTrace>) -> Option<Place> {
+    stack::of_trace(trace).first().map(stack::place_of)
 }
 
 #[cfg(test)]
@@ -253,13 +270,6 @@ mod tests {
         assert_eq!(class("ReferenceError: x", false), FindingClass::Reference);
         assert_eq!(class("RangeError: x", false), FindingClass::Exception);
         assert_eq!(class("TypeError: x", true), FindingClass::Rejection);
-    }
-
-    #[test]
-    fn a_place_is_read_from_a_stack() {
-        let text = "Error: x\n    at f (https://sandbox.invalid/:12:5)\n    at https://sandbox.invalid/:20:1";
-        assert_eq!(in_stack(text), Some(Place { line: 12, column: 5 }));
-        assert_eq!(in_stack("Error: x\n    at <anonymous>"), None);
     }
 
     #[test]

@@ -3,18 +3,18 @@
 //! load → idle → click everything → keys → click again → late → phone. Page time is virtual: it passes frame by
 //! frame, at 60 frames a second while something is done and more coarsely while nothing is.
 
-use chromiumoxide::cdp::{
-    browser_protocol::{
-        emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
-        page::{AddScriptToEvaluateOnNewDocumentParams, NavigateParams},
-    },
-    js_protocol::runtime::{CallArgument, CallFunctionOnParams, EvaluateParams, RemoteObjectId},
+use chromiumoxide::cdp::browser_protocol::{
+    emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
+    input::SetInterceptDragsParams,
+    page::{AddScriptToEvaluateOnNewDocumentParams, NavigateParams},
 };
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use mondo_jobs::ports::Execution;
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
 
 use super::{
+    coverage::LISTENERS,
+    elements::Usable,
     input::Point,
     keys::keys_for,
     page::PAGE_URL,
@@ -31,7 +31,7 @@ const LOADED_MS: u64 = 480;
 const FULL_PACE_STEP_MS: f64 = 65.0;
 
 /// A frame while nothing is done: 20 frames a second.
-const IDLE_FRAME_MS: f64 = 50.0;
+pub(super) const IDLE_FRAME_MS: f64 = 50.0;
 
 /// The same as the pace of the page's own animation.
 const IDLE_PACE_MS: u32 = 50;
@@ -53,14 +53,8 @@ const LONG_STEP_MS: f64 = 500.0;
 const LATE_STEPS_PER_FRAME: u32 = 1;
 const LONG_STEPS_PER_FRAME: u32 = 4;
 
-/// When the longest wait ends, in milliseconds of page time.
-const LONG_UNTIL_MS: u64 = 21_000;
-
-/// When the desktop view ends, in milliseconds of page time.
+/// When the page has been used and is looked at, in milliseconds of page time; the long wait follows.
 const LATE_UNTIL_MS: u64 = 10_200;
-
-/// The most elements that are clicked in one pass.
-const CLICKS_MAX: usize = 20;
 
 /// The most that are tapped on the phone.
 const TAPS_MAX: usize = 4;
@@ -69,67 +63,40 @@ const TAPS_MAX: usize = 4;
 const PHONE: (i64, i64) = (390, 844);
 
 const INIT: &str = include_str!("init.js");
-const PROBE: &str = include_str!("probe.js");
-const PLACE: &str = include_str!("place.js");
-
-/// What `probe.js` found, by its index there.
-#[derive(Debug, Clone, Deserialize)]
-struct Usable {
-    kind: String,
-    words: String,
-    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`.
-    extras: Vec<String>,
-}
-
-impl Usable {
-    fn swipes(&self) -> bool {
-        self.extras.iter().any(|extra| extra == "touchmove")
-    }
-}
-
-/// The elements of one look at the page, and the page's own list of them.
-struct Elements {
-    list: Vec<Usable>,
-    object: Option<RemoteObjectId>,
-}
-
-/// Where an element is: left, top, width and height in CSS pixels.
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct Area(f64, f64, f64, f64);
-
-impl Area {
-    /// The point at these shares of width and height.
-    fn at(self, across: f64, down: f64) -> Point {
-        Point { x: self.0 + self.2 * across, y: self.1 + self.3 * down }
-    }
-}
 
 impl Run<'_> {
     /// Carries out the plan. Gives the desktop view at its end.
-    pub(super) async fn drive(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let early = self.load(seed).await?;
+    pub(super) async fn drive(&mut self, execution: &Execution) -> Result<Option<Vec<u8>>, Stop> {
+        let mut random = ChaCha8Rng::seed_from_u64(execution.seed);
+        let early = self.load(execution.seed).await?;
         let unmoved = self.idle(early).await?;
         self.findings.enter("click");
         self.use_everything(&mut random, false).await?;
+        self.filmed(IDLE_FRAME_MS).await?;
         self.findings.enter("keys");
         for key in keys_for(self.source) {
             self.press(&key).await?;
         }
+        self.filmed(IDLE_FRAME_MS).await?;
         self.findings.enter("click");
-        self.use_everything(&mut random, true).await?;
-        let screenshot = self.late(unmoved).await?;
-        self.long().await?;
+        let used = self.use_everything(&mut random, true).await?;
+        self.filmed(IDLE_FRAME_MS).await?;
+        let screenshot = self.late(unmoved, execution.watch_ms.min(LATE_UNTIL_MS)).await?;
+        self.use_what_is_fresh(used, &mut random).await?;
+        self.long(execution.watch_ms).await?;
         self.phone(&mut random).await?;
+        self.ask_for_coverage().await?;
+        self.real_time().await?;
         Ok(screenshot)
     }
 
     /// Navigates to the page and lets it run for half a second. Gives a view of its first tenth if it is animated.
     pub(super) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
-        let seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
-        let init = INIT.replace("SEED", &seed.to_string());
+        self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
+        let init = format!("{}\n{LISTENERS}", INIT.replace("SEED", &self.seed.to_string()));
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
+        self.call(&SetInterceptDragsParams::new(true)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
         self.first_frame().await?;
         self.pass(FULL_PACE_STEP_MS).await?;
@@ -138,6 +105,7 @@ impl Run<'_> {
             self.pass(FULL_PACE_STEP_MS).await?;
             self.frame(FULL_PACE_STEP_MS, Draw::No).await?;
         }
+        self.filmed(FRAME_MS).await?;
         Ok(early)
     }
 
@@ -165,98 +133,14 @@ impl Run<'_> {
         Ok(early.is_some() && early == view)
     }
 
-    /// Uses each element once; the second time in another order, because what came first may have changed what
-    /// the others do.
-    async fn use_everything(&mut self, random: &mut ChaCha8Rng, again: bool) -> Result<(), Stop> {
-        let elements = self.elements().await?;
-        let mut order: Vec<usize> = (0..elements.list.len()).collect();
-        if again {
-            order.shuffle(random);
-        }
-        for index in order.into_iter().take(CLICKS_MAX) {
-            let (Some(usable), Some(area)) =
-                (elements.list.get(index).cloned(), self.place(&elements, index).await?)
-            else {
-                continue;
-            };
-            self.use_element(&usable, area, random).await?;
-            for extra in &usable.extras {
-                let (words, middle) = (usable.words.as_str(), area.at(0.5, 0.5));
-                match extra.as_str() {
-                    "dblclick" => self.double_click(words, middle).await?,
-                    "contextmenu" => self.right_click(words, middle).await?,
-                    "wheel" => self.wheel(words, middle).await?,
-                    // Fingers are for the phone.
-                    _ => {}
-                }
-            }
-        }
-        for _ in 0..3 {
-            self.pass(IDLE_FRAME_MS).await?;
-            self.frame(IDLE_FRAME_MS, Draw::No).await?;
-        }
-        Ok(())
-    }
-
-    async fn use_element(
-        &mut self,
-        usable: &Usable,
-        area: Area,
-        random: &mut ChaCha8Rng,
-    ) -> Result<(), Stop> {
-        let words = usable.words.as_str();
-        match usable.kind.as_str() {
-            "area" => {
-                for (across, down) in [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)] {
-                    let jitter = random.random_range(-0.05..0.05);
-                    let point = area.at(across + jitter, down + jitter);
-                    self.click(&format!("{words} at {:.0},{:.0}", point.x - area.0, point.y - area.1), point)
-                        .await?;
-                }
-                self.drag(words, area.at(0.3, 0.4), area.at(0.7, 0.6)).await?;
-                // Short, so that it stays within one cell of a board.
-                self.drag(words, area.at(0.48, 0.48), area.at(0.52, 0.52)).await
-            }
-            "range" => {
-                self.click(&format!("{words} at 25 %"), area.at(0.25, 0.5)).await?;
-                self.click(&format!("{words} at 90 %"), area.at(0.9, 0.5)).await
-            }
-            "select" => {
-                self.click(words, area.at(0.5, 0.5)).await?;
-                for key in
-                    keys_for("").iter().filter(|key| matches!(key.name.as_str(), "ArrowDown" | "Enter"))
-                {
-                    self.press(key).await?;
-                }
-                Ok(())
-            }
-            "text" | "number" => {
-                self.click(words, area.at(0.5, 0.5)).await?;
-                if usable.kind == "number" {
-                    self.write(words, "7").await?;
-                    // More digits than the page may have thought of.
-                    return self.write(words, "777").await;
-                }
-                self.write(words, "Moss 7").await?;
-                let enter = keys_for("").into_iter().find(|key| key.name == "Enter");
-                match enter {
-                    Some(enter) => self.press(&enter).await,
-                    None => Ok(()),
-                }
-            }
-            // The page as a whole, for its rarer inputs only.
-            "surface" => Ok(()),
-            _ => self.click(words, area.at(0.5, 0.5)).await,
-        }
-    }
-
     /// Waits; gives the view at the end. A page that was `unmoved` before it was used may move now.
-    async fn late(&mut self, unmoved: bool) -> Result<Option<Vec<u8>>, Stop> {
+    async fn late(&mut self, unmoved: bool, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
         self.pace(LATE_PACE_MS).await?;
         let before = if unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
-        self.wait(LATE_UNTIL_MS, LATE_STEPS_PER_FRAME).await?;
+        self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
+        self.film(view.as_ref());
         if unmoved && before == view {
             self.found_still();
         }
@@ -264,9 +148,9 @@ impl Run<'_> {
     }
 
     /// Waits longer, for what comes only after many seconds.
-    async fn long(&mut self) -> Result<(), Stop> {
+    async fn long(&mut self, until_ms: u64) -> Result<(), Stop> {
         self.pace(LONG_PACE_MS).await?;
-        self.wait(LONG_UNTIL_MS, LONG_STEPS_PER_FRAME).await?;
+        self.wait(until_ms, LONG_STEPS_PER_FRAME).await?;
         self.pace(FULL_PACE_MS).await
     }
 
@@ -276,7 +160,7 @@ impl Run<'_> {
             for _ in 1..steps_per_frame {
                 self.pass(LONG_STEP_MS).await?;
             }
-            self.frame(LONG_STEP_MS, Draw::No).await?;
+            self.filmed(LONG_STEP_MS).await?;
         }
         Ok(())
     }
@@ -294,7 +178,7 @@ impl Run<'_> {
             self.frame(FRAME_MS, Draw::Yes).await?;
         }
         self.look_at_width().await?;
-        let elements = self.elements().await?;
+        let elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         order.shuffle(random);
         // What listens to fingers comes first.
@@ -306,45 +190,16 @@ impl Run<'_> {
                 self.tap(&usable.words, area.at(0.5, 0.5)).await?;
                 if usable.swipes() {
                     self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;
+                    if self.source.contains("touches") {
+                        self.pinch(&usable.words, area.at(0.3, 0.3), area.at(0.7, 0.7)).await?;
+                    }
                 }
             }
         }
         self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
-        for _ in 0..4 {
+        for _ in 0..3 {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
         }
-        Ok(())
+        self.filmed(IDLE_FRAME_MS).await
     }
-
-    async fn elements(&mut self) -> Result<Elements, Stop> {
-        let mut look = EvaluateParams::new(PROBE);
-        look.include_command_line_api = Some(true);
-        look.silent = Some(true);
-        let object = self.call(&look).await?.result.object_id;
-        let Some(object) = object else { return Ok(Elements { list: Vec::new(), object: None }) };
-        let mut names = call_on(
-            object.clone(),
-            "function () { return this.map(({ kind, words, extras }) => ({ kind, words, extras })) }",
-        );
-        names.return_by_value = Some(true);
-        let names = self.call(&names).await?.result.value.unwrap_or_default();
-        let list = serde_json::from_value(names).unwrap_or_default();
-        Ok(Elements { list, object: Some(object) })
-    }
-
-    async fn place(&mut self, elements: &Elements, index: usize) -> Result<Option<Area>, Stop> {
-        let Some(object) = elements.object.clone() else { return Ok(None) };
-        let mut place = call_on(object, PLACE);
-        place.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
-        place.return_by_value = Some(true);
-        let value = self.call(&place).await?.result.value.unwrap_or_default();
-        Ok(serde_json::from_value(value).ok())
-    }
-}
-
-fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {
-    let mut call = CallFunctionOnParams::new(function);
-    call.object_id = Some(object);
-    call.silent = Some(true);
-    call
 }

@@ -28,9 +28,15 @@ pub(super) enum Event {
     },
     Attached {
         session: String,
+        /// `worker`, `iframe` or something else.
+        kind: String,
     },
     ScriptParsed(Script),
     Paused(Paused),
+    /// What is being dragged, as the browser describes it.
+    DragIntercepted {
+        data: Value,
+    },
     /// The document is parsed and its scripts have run.
     Parsed,
     BudgetExpired,
@@ -93,6 +99,7 @@ pub(super) struct StackTrace {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Frame {
+    pub(super) function_name: String,
     pub(super) url: String,
     pub(super) line_number: i64,
     pub(super) column_number: i64,
@@ -171,9 +178,20 @@ struct Called {
 }
 
 #[derive(Deserialize)]
+struct Dragged {
+    data: Value,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Attached {
     session_id: String,
+    target_info: TargetInfo,
+}
+
+#[derive(Deserialize)]
+struct TargetInfo {
+    r#type: String,
 }
 
 /// A script that the browser has read; one with a stack and without a URL was made from text by a running one.
@@ -199,9 +217,13 @@ impl Event {
             "Log.entryAdded" => Self::LogAdded(params::<Added>(message)?.entry),
             "Page.javascriptDialogOpening" => Self::DialogOpening(params(message)?),
             "Runtime.bindingCalled" => Self::Reported { payload: params::<Called>(message)?.payload },
-            "Target.attachedToTarget" => Self::Attached { session: params::<Attached>(message)?.session_id },
+            "Target.attachedToTarget" => {
+                let Attached { session_id: session, target_info } = params(message)?;
+                Self::Attached { session, kind: target_info.r#type }
+            }
             "Debugger.scriptParsed" => Self::ScriptParsed(params(message)?),
             "Debugger.paused" => Self::Paused(params(message)?),
+            "Input.dragIntercepted" => Self::DragIntercepted { data: params::<Dragged>(message)?.data },
             "Page.domContentEventFired" => Self::Parsed,
             "Emulation.virtualTimeBudgetExpired" => Self::BudgetExpired,
             "Inspector.targetCrashed" => Self::Crashed,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mondo_jobs::finding::{Finding, FindingClass, Severity};
+use mondo_jobs::finding::{Finding, FindingClass, Severity, StackFrame};
 
 /// The most findings that are listed; more are only counted.
 const FINDINGS_MAX: usize = 200;
@@ -39,16 +39,29 @@ pub(super) struct Observation {
     pub(super) severity: Severity,
     pub(super) message: String,
     pub(super) place: Option<Place>,
+    /// The calls that led to it; no part of what it is, since many ways lead to one failure.
+    pub(super) stack: Vec<StackFrame>,
 }
 
 impl Observation {
     /// An observation whose message is cut to one line of bounded length.
     pub(super) fn new(class: FindingClass, severity: Severity, message: &str, place: Option<Place>) -> Self {
-        Self { class, severity, message: one_line(message), place }
+        Self { class, severity, message: one_line(message), place, stack: Vec::new() }
+    }
+
+    /// Whether both are of the same failure, whatever led to it.
+    fn is_same_as(&self, other: &Self) -> bool {
+        (self.class, self.severity, &self.message, self.place)
+            == (other.class, other.severity, &other.message, other.place)
     }
 
     pub(super) fn blocking(class: FindingClass, message: &str, place: Option<Place>) -> Self {
         Self::new(class, Severity::Blocking, message, place)
+    }
+
+    pub(super) fn with_stack(mut self, stack: Vec<StackFrame>) -> Self {
+        self.stack = stack;
+        self
     }
 
     pub(super) fn advice(class: FindingClass, message: &str, place: Option<Place>) -> Self {
@@ -64,6 +77,8 @@ pub(super) struct Findings {
     left_out: u32,
     phase: &'static str,
     input: Option<String>,
+    /// When everything counts as found, where the real moment would be another one each time.
+    timeless_ms: Option<u64>,
     /// Errors that the page's own listeners were told of. The browser reports each of them in the next moment,
     /// unless the page keeps it from doing so.
     suspects: Vec<(Observation, u64)>,
@@ -78,13 +93,33 @@ impl Findings {
         self.input = None;
     }
 
+    /// What follows belongs to `phase`, whose moments depend on the machine: all of it counts as found at `page_ms`,
+    /// and of each place only the first, since how often something fails there differs as well.
+    pub(super) fn enter_timeless(&mut self, phase: &'static str, page_ms: u64) {
+        self.enter(phase);
+        self.timeless_ms = Some(page_ms);
+    }
+
+    /// What is being done.
+    pub(super) fn phase(&self) -> &'static str {
+        self.phase
+    }
+
     /// What follows comes right after this input, given in words.
     pub(super) fn after(&mut self, input: &str) {
         self.input = Some(one_line(input));
     }
 
     /// Adds an observation made at `page_ms`, unless the same one is there.
-    pub(super) fn add(&mut self, observation: Observation, page_ms: u64) {
+    pub(super) fn add(&mut self, mut observation: Observation, page_ms: u64) {
+        let stack = std::mem::take(&mut observation.stack);
+        let page_ms = self.timeless_ms.unwrap_or(page_ms);
+        let told = |finding: &Finding| {
+            finding.class == observation.class && finding.line == observation.place.map(|place| place.line)
+        };
+        if self.timeless_ms.is_some() && self.list.iter().any(told) {
+            return;
+        }
         if self.seen.contains(&observation) {
             return;
         }
@@ -101,11 +136,13 @@ impl Findings {
             class: observation.class,
             severity: observation.severity,
             message: observation.message,
+            file: None,
             line: observation.place.map(|place| place.line),
             column: observation.place.map(|place| place.column),
             phase: self.phase.to_owned(),
             page_ms,
             input: self.input.clone(),
+            stack,
         });
     }
 
@@ -139,8 +176,9 @@ impl Findings {
 
     /// Takes back a rejection that was handled after all.
     pub(super) fn revoke(&mut self, exception_id: i64) {
-        let Some(observation) = self.by_exception.remove(&exception_id) else { return };
-        let still_stands = self.by_exception.values().any(|other| *other == observation);
+        let Some(mut observation) = self.by_exception.remove(&exception_id) else { return };
+        observation.stack.clear();
+        let still_stands = self.by_exception.values().any(|other| observation.is_same_as(other));
         if !still_stands && self.seen.remove(&observation) {
             self.list.retain(|finding| !is_of(finding, &observation));
         }

@@ -6,9 +6,10 @@ use chromiumoxide::cdp::js_protocol::debugger;
 use mondo_jobs::finding::FindingClass;
 
 use super::{
-    events::{Paused, PausedFrame},
-    findings::{Observation, Place},
+    findings::Observation,
     run::{Run, Stop},
+    stack,
+    stack::place_of,
     watch::Silence,
 };
 
@@ -50,7 +51,9 @@ impl Run<'_> {
         // Without an answer there is a finding all the same, only with no place.
         let _ = tokio::time::timeout(LOCATE_MAX, paused).await;
         let paused = self.paused.take();
-        let place = paused.as_ref().and_then(|paused| self.place_of(paused));
+        let stack =
+            paused.as_ref().map_or_else(Vec::new, |paused| stack::of_paused(paused, &self.own_scripts));
+        let place = stack.first().map(place_of);
         let function = paused
             .as_ref()
             .and_then(|paused| paused.call_frames.first())
@@ -60,7 +63,7 @@ impl Run<'_> {
             Some(name) => format!("the page stopped answering in function `{name}`"),
             None => "the page stopped answering".to_owned(),
         };
-        self.found(Observation::blocking(FindingClass::Hang, &message, place));
+        self.found(Observation::blocking(FindingClass::Hang, &message, place).with_stack(stack));
     }
 
     /// Reports that the page's time stands still though the page answers.
@@ -73,11 +76,5 @@ impl Run<'_> {
     pub(super) fn report_breakdown(&mut self) {
         let message = "the page breaks the browser down";
         self.found(Observation::blocking(FindingClass::Crash, message, None));
-    }
-
-    pub(super) fn place_of(&self, paused: &Paused) -> Option<Place> {
-        let own = |frame: &&PausedFrame| self.own_scripts.contains(&frame.location.script_id);
-        let frame = paused.call_frames.iter().find(own)?;
-        Place::from_zero_based(frame.location.line_number, frame.location.column_number)
     }
 }

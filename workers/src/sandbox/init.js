@@ -1,8 +1,11 @@
-// Runs in every document before the page's own scripts. SEED is an unsigned 32-bit number.
+// Runs in every document before the page's own scripts, and before listeners.js, which is told nothing of the
+// listeners here. SEED is an unsigned 32-bit number.
 (() => {
   const send = globalThis.__mondoReport;
-  delete globalThis.__mondoReport;
   const encode = JSON.stringify;
+
+  // By this the console's scripts tell our listeners from the page's own.
+  const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
 
   // One seed, one sequence: the same page with the same seed must do the same things (mulberry32).
   let state = SEED >>> 0;
@@ -30,11 +33,34 @@
     };
   }
 
-  // The browser blurs this clock by a tenth of a millisecond, differently in every process.
+  // The browser blurs this clock by a tenth of a millisecond, differently in every process. It also stands still while
+  // a script runs, so a page that waits in a loop for time to pass would wait for ever: after very many looks in
+  // one moment each look takes a millisecond.
   const now = Performance.prototype.now;
-  Performance.prototype.now = function () {
-    return Math.round(now.call(this));
+  const { now: today } = Date;
+  const looksMax = 20000;
+  let moment = 0, looks = 0, ahead = 0, latest = 0;
+  const clock = () => {
+    const time = Math.round(now.call(performance));
+    if (time !== moment) [moment, looks, ahead] = [time, 0, 0];
+    looks += 1;
+    if (looks > looksMax) ahead += 1;
+    if (ahead === 500) note("frozen", "");
+    latest = Math.max(latest, time + ahead);
+    return latest;
   };
+  Performance.prototype.now = function () {
+    return clock();
+  };
+  const date = () => {
+    const ticks = clock();
+    return today.call(Date) + ticks - moment;
+  };
+  Date.now = { now() { return date(); } }.now;
+  globalThis.Date = new Proxy(Date, {
+    construct: (made, values, by) => Reflect.construct(made, values.length ? values : [date()], by),
+  });
+  Date.prototype.constructor = Date;
   // A page that asks for frame after frame animates something. In the main document its callbacks run on timers at
   // the driver's pace: a drawn frame costs three times what the callback does, and most need not be drawn. Their
   // numbers are far from those of the page's timers, for a page may cancel the one by the number of the other.
@@ -67,13 +93,13 @@
       return "a value without a text";
     }
   };
-  addEventListener("error", (event) => {
+  listen("error", (event) => {
     if (!(event instanceof ErrorEvent)) return;
     send(encode(["error", event.error ? text(event.error) : event.message, event.filename, event.lineno, event.colno]));
-  }, true);
-  addEventListener("unhandledrejection", (event) => {
+  });
+  listen("unhandledrejection", (event) => {
     send(encode(["rejection", text(event.reason), "", 0, 0]));
-  }, true);
+  });
 
   // What is refused to a sandboxed page, and shaders that fail without a word. The stack says where.
   let notes = 0;
@@ -93,6 +119,12 @@
     note("policy", words);
     return go();
   });
+  for (const name of ["setTimeout", "setInterval"]) {
+    wrap(globalThis, name, (self, [handler], go) => {
+      if (typeof handler === "string") note("evaluated", "");
+      return go();
+    });
+  }
   const { Document, IDBFactory, CacheStorage, MediaDevices, Geolocation, Notification } = globalThis;
   for (const name of ["localStorage", "sessionStorage"]) refused(globalThis, name, name);
   refused(Document && Document.prototype, "cookie", "document.cookie");
@@ -115,21 +147,56 @@
     check("linkProgram", LINK_STATUS, getProgramParameter, getProgramInfoLog, "a program does not link: ");
   }
 
+  // What a colour or a date is picked from is a window of its own. Nothing draws it here, and while it is open nothing
+  // else is drawn either; the driver gives such fields their values itself.
+  HTMLInputElement.prototype.showPicker = function showPicker() {};
+  listen("click", (event) => {
+    const [clicked] = event.composedPath();
+    if (clicked instanceof HTMLInputElement && ["color", "file"].includes(clicked.type)) event.preventDefault();
+  });
+
+  // Sound has a clock of its own, which is the real one: when a tone has ended is held back until the page is given
+  // real time, or it would be told now in one moment of the page and now in another.
+  const ended = [];
+  let isReal = false;
+  const held = (listener) => function (event) {
+    if (!isReal) ended.push(() => Reflect.apply(listener, this, [event]));
+    else return Reflect.apply(listener, this, [event]);
+  };
+  const { AudioScheduledSourceNode } = globalThis;
+  if (AudioScheduledSourceNode) {
+    const own = Object.getOwnPropertyDescriptor(AudioScheduledSourceNode.prototype, "onended");
+    const { set } = own;
+    own.set = function (listener) {
+      Reflect.apply(set, this, [typeof listener === "function" ? held(listener) : listener]);
+    };
+    Object.defineProperty(AudioScheduledSourceNode.prototype, "onended", own);
+    const add = EventTarget.prototype.addEventListener;
+    AudioScheduledSourceNode.prototype.addEventListener = function addEventListener(type, listener, options) {
+      const waits = type === "ended" && typeof listener === "function";
+      return Reflect.apply(add, this, [type, waits ? held(listener) : listener, options]);
+    };
+  }
+  addEventListener("mondo:real", () => {
+    isReal = true;
+    for (const tell of ended) setTimeout(tell);
+  }, { once: true });
+
   // Whether a key moves the page under the game that it steers. The browser begins to scroll a few frames after the
   // key, so every key of the last moments that the page has not prevented may be the cause.
   const scrolls = ["ArrowDown", " ", "PageDown", "End"];
   let pressed = [];
-  addEventListener("keydown", (event) => {
+  listen("keydown", (event) => {
     // In a control, keys have a meaning of their own.
     const free = event.isTrusted && !event.target.matches?.("a,button,input,select,summary,textarea");
     if (free && scrolls.includes(event.key)) pressed = [...pressed.slice(-3), { event, at: performance.now() }];
-  }, true);
-  addEventListener("scroll", ({ target }) => {
+  });
+  listen("scroll", ({ target }) => {
     if (target !== document || !pressed.length) return;
     const since = performance.now() - 150;
     for (const { event, at } of pressed) {
       if (at >= since && !event.defaultPrevented) send(encode(["scroll", event.key, event.code, 0, 0]));
     }
     pressed = [];
-  }, true);
+  });
 })();

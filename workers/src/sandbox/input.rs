@@ -19,6 +19,10 @@ use super::{
 /// The browser's bit for the Control key.
 const CONTROL: i64 = 2;
 
+/// How long a press is held, in steps of page time.
+const HELD_STEPS: u32 = 4;
+const HELD_STEP_MS: f64 = 250.0;
+
 /// A point of the viewport, in CSS pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
@@ -115,6 +119,18 @@ impl Run<'_> {
         self.delivered(vec![input], Draw::No).await
     }
 
+    /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.
+    pub(super) async fn hold(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("hold {words}"));
+        let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped();
+        self.delivered(vec![press], Draw::No).await?;
+        for _ in 0..HELD_STEPS {
+            self.pass(HELD_STEP_MS).await?;
+        }
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped();
+        self.delivered(vec![release], Draw::No).await
+    }
+
     /// Moves one finger over the page.
     pub(super) async fn swipe(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(&format!("swipe {words}"));
@@ -125,6 +141,27 @@ impl Run<'_> {
         ] {
             let touched = DispatchTouchEventParams::new(kind, vec![TouchPoint::new(at.x, at.y)]);
             let touched = self.page.send(&touched).untyped();
+            self.delivered_with_frame(vec![touched], Draw::Yes).await?;
+        }
+        let lifted = self.page.send(&LastFingerUp::default()).untyped();
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+    }
+
+    /// Spreads two fingers on the page.
+    pub(super) async fn pinch(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("pinch {words}"));
+        let middle = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
+        let halfway =
+            |end: Point| Point { x: f64::midpoint(middle.x, end.x), y: f64::midpoint(middle.y, end.y) };
+        for (kind, [first, second]) in [
+            (DispatchTouchEventType::TouchStart, [halfway(from), halfway(to)]),
+            (DispatchTouchEventType::TouchMove, [from, to]),
+        ] {
+            let mut fingers = vec![TouchPoint::new(first.x, first.y), TouchPoint::new(second.x, second.y)];
+            for (id, finger) in [0.0, 1.0].into_iter().zip(&mut fingers) {
+                finger.id = Some(id);
+            }
+            let touched = self.page.send(&DispatchTouchEventParams::new(kind, fingers)).untyped();
             self.delivered_with_frame(vec![touched], Draw::Yes).await?;
         }
         let lifted = self.page.send(&LastFingerUp::default()).untyped();
@@ -176,13 +213,20 @@ impl Command for LastFingerUp {
     type Response = DispatchTouchEventReturns;
 }
 
-fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
+pub(super) fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
     let moved = kind == DispatchMouseEventType::MouseMoved;
     let pressed = kind == DispatchMouseEventType::MousePressed;
     let mut event = DispatchMouseEventParams::new(kind, at.x, at.y);
     event.button = Some(if moved { MouseButton::None } else { MouseButton::Left });
     event.buttons = Some(i64::from(pressed));
     event.click_count = Some(i64::from(!moved));
+    event
+}
+
+/// A move with the left button held, by which the browser begins to drag; without the name of the button it does not.
+pub(super) fn held(at: Point) -> DispatchMouseEventParams {
+    let mut event = mouse(DispatchMouseEventType::MouseMoved, at);
+    (event.button, event.buttons) = (Some(MouseButton::Left), Some(1));
     event
 }
 

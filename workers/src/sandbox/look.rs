@@ -11,7 +11,7 @@ use super::{
     classify,
     findings::Observation,
     run::{Draw, FRAME_MS, Run, Stop},
-    screen::{Rectangle, one_coloured},
+    screen::{Empty, Rectangle, one_coloured},
     watch::page_cpu_secs,
 };
 
@@ -20,12 +20,20 @@ const FRAME_SECS_MAX: f64 = 0.05;
 
 const AUDIT: &str = include_str!("audit.js");
 const CANVASES: &str = include_str!("canvases.js");
+const COVERED: &str = include_str!("covered.js");
 const OVERFLOW: &str = include_str!("overflow.js");
 
 /// What `audit.js` gives.
 #[derive(Deserialize)]
 struct Seen {
     kind: String,
+    message: String,
+    tag: String,
+}
+
+/// What `covered.js` gives.
+#[derive(Deserialize)]
+struct Covered {
     message: String,
     tag: String,
 }
@@ -61,6 +69,10 @@ impl Run<'_> {
 
     /// Draws the view, and reports it when it is empty, or when a canvas in it is.
     pub(super) async fn look_at_view(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        for covered in self.read::<Vec<Covered>>(COVERED).await?.unwrap_or_default() {
+            let place = classify::find(self.source, &covered.tag);
+            self.found(Observation::advice(FindingClass::Control, &covered.message, place));
+        }
         let canvases = self.read::<Vec<Canvas>>(CANVASES).await?.unwrap_or_default();
         let screenshot = self.frame(FRAME_MS, Draw::Screenshot).await?;
         let Some(png) = screenshot.clone() else { return Ok(None) };
@@ -72,9 +84,9 @@ impl Run<'_> {
             self.found(Observation::blocking(FindingClass::Blank, message, None));
             return Ok(screenshot);
         }
-        for (canvas, _) in canvases.iter().zip(empty).filter(|(_, empty)| *empty) {
+        for (canvas, empty) in canvases.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
             let message = format!("nothing is drawn in {}: it has one colour", canvas.words);
-            self.found(if canvas.used {
+            self.found(if canvas.used || *empty == Empty::Coloured {
                 Observation::advice(FindingClass::Blank, &message, None)
             } else {
                 Observation::blocking(FindingClass::Blank, &message, None)

@@ -6,11 +6,15 @@
 //! talks to one, `page` makes a fresh page, `run` keeps a page's time and collects its findings, and `drive` is
 //! the plan of what is done with it.
 
+mod answer;
 mod browser;
+mod carry;
 mod cdp;
 mod classify;
+mod coverage;
 mod docker;
 mod drive;
+mod elements;
 mod events;
 mod findings;
 mod guard;
@@ -23,10 +27,13 @@ mod memory;
 mod none;
 mod page;
 mod pool;
+mod real;
 mod remote;
 mod run;
 mod screen;
+mod stack;
 mod usage;
+mod views;
 mod watch;
 
 use std::sync::Arc;

@@ -37,7 +37,7 @@ pub(super) const PAGE_URL: &str = "https://sandbox.invalid/";
 pub(super) const DESKTOP: (i64, i64) = (1280, 720);
 
 /// What the page takes the time to be when it starts, seconds since the Unix epoch: 2026-01-01 12:00 UTC.
-const CLOCK_START_SECS: f64 = 1_767_268_800.0;
+pub(super) const CLOCK_START_SECS: f64 = 1_767_268_800.0;
 
 /// The name under which `init.js` finds its way to us.
 const BINDING: &str = "__mondoReport";

@@ -13,7 +13,12 @@ function (index) {
   if (right - left < 2 || bottom - top < 2) return null;
   const style = getComputedStyle(element);
   if (style.visibility !== "visible" || style.pointerEvents === "none") return null;
-  const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+  const middle = [(left + right) / 2, (top + bottom) / 2];
+  let on = document.elementFromPoint(...middle);
+  for (let inner = on; inner; inner = inner.shadowRoot?.elementFromPoint(...middle)) {
+    on = inner;
+    if (!inner.shadowRoot || inner === element) break;
+  }
   const root = element === document.documentElement;
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
   return [left, top, right - left, bottom - top];

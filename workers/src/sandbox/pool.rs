@@ -92,7 +92,7 @@ impl BrowserPool {
         slot.kill().await;
         match loaded {
             Ok(_) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled | Stop::Outgrown(_)) => Ok(()),
-            Err(Stop::Failed(message)) => Err(failed("loading a page", message)),
+            Err(Stop::Failed(error)) => Err(failed("loading a page", error.to_string())),
         }
     }
 
@@ -249,11 +249,12 @@ impl Inner {
 async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<Report, String> {
     let Slot { browser, page, spent } = slot;
     let mut run = Run::new(page, &execution.page);
+    run.views = execution.views.then(Vec::new);
     let driven = tokio::select! {
         // First: a browser that was killed for its size is also one that failed.
         biased;
         bytes = browser.outgrown() => Err(Stop::Outgrown(bytes)),
-        driven = run.drive(execution.seed) => driven,
+        driven = run.drive(execution) => driven,
     };
     let screenshot = match driven {
         Ok(screenshot) => screenshot,
@@ -266,8 +267,9 @@ async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<
     let (page_ms, wall_ms) = (run.page_ms(), run.wall_ms());
     let (frames, inputs, memory_bytes_peak) = (run.frames, run.inputs, run.memory_bytes_peak);
     run.findings.settle();
+    let (coverage, views) = (run.coverage.take(), run.views.take().unwrap_or_default());
     let (findings, findings_left_out) = run.findings.finish();
-    Ok(Report {
+    let report = Report {
         findings,
         findings_left_out,
         seed: execution.seed,
@@ -276,8 +278,12 @@ async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<
         frames,
         inputs,
         memory_bytes_peak,
+        coverage,
+        hash: String::new(),
         screenshot,
-    })
+        views,
+    };
+    Ok(Report { hash: report.digest(), ..report })
 }
 
 /// Makes a finding of what ended a page before its plan did.
@@ -288,7 +294,7 @@ async fn explain(run: &mut Run<'_>, stop: Stop, again: bool) -> Result<(), Strin
         Stop::Outgrown(bytes) => run.report_outgrown(bytes),
         Stop::Stalled | Stop::Failed(_) if again => run.report_breakdown(),
         Stop::Stalled => return Err("it has not answered for 15 s, though nothing keeps it busy".to_owned()),
-        Stop::Failed(message) => return Err(message),
+        Stop::Failed(error) => return Err(error.to_string()),
     }
     Ok(())
 }

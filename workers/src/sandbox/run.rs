@@ -13,23 +13,22 @@ use chromiumoxide::{
     cdp::{
         browser_protocol::{
             emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
-            fetch::{FailRequestParams, FulfillRequestParams},
             headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
-            network::ErrorReason,
             page::HandleJavaScriptDialogParams,
         },
         js_protocol::{debugger, runtime::GetHeapUsageParams},
     },
 };
-use mondo_jobs::finding::FindingClass;
+use mondo_jobs::finding::{Coverage, FindingClass, View};
 use serde_json::Value;
 
 use super::{
     cdp::{CdpError, Pending},
     classify::{self, Announcement},
-    events::{Event, Paused, RequestPaused, SessionEvent},
+    events::{Event, Paused, SessionEvent},
     findings::{Findings, Observation},
-    page::{PAGE_URL, Page, document},
+    page::{PAGE_URL, Page},
+    real, stack,
     watch::{Silence, Watch},
 };
 
@@ -42,8 +41,9 @@ const GROWTH_LOOKS_MS: (f64, f64) = (950.0, 2000.0);
 /// Page time between two drawn frames while inputs follow each other closely, in milliseconds.
 const CLOSE_FRAMES_MS: f64 = 60.0;
 
-/// One frame at 60 frames a second, in milliseconds of page time.
-pub(super) const FRAME_MS: f64 = 1000.0 / 60.0;
+/// One frame at about 60 frames a second, in milliseconds of page time. Whole milliseconds, and so is every other step:
+/// a page's clocks and its animations are rounded to tenths, up or down by a secret of each process.
+pub(super) const FRAME_MS: f64 = 17.0;
 
 /// Real time that an input may wait for its reply before the page gets one more frame. Replies take about a
 /// millisecond; the rest is for busy machines, because one frame more would be another execution.
@@ -55,20 +55,17 @@ const PARSE_WAIT: Duration = Duration::from_secs(1);
 /// Real time that a page's time may stand still for something that it asked for. Everything is answered at once.
 const FETCH_WAIT: Duration = Duration::from_millis(150);
 
+/// The same for a page that has had workers: one that was ended while it was loading is never answered.
+const WORKER_WAIT: Duration = Duration::from_secs(1);
+
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
 const TASKS_PER_MOMENT_MAX: i64 = 1000;
 
 /// Frames after which an input counts as delivered though the browser did not say so.
 const DELIVERY_FRAMES_MAX: u32 = 8;
 
-/// How often a page may be served again in one execution before its reloading is refused.
-const SERVED_MAX: u32 = 4;
-
 /// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
-
-/// Workers, and frames with a process of their own, that a page may start in all: each is a thread at the least.
-const CHILDREN_MAX: u32 = 100;
 
 /// Why an execution ended before its plan did.
 #[derive(Debug)]
@@ -83,7 +80,7 @@ pub(super) enum Stop {
     /// The browser was ended because it used so many bytes of memory.
     Outgrown(u64),
     /// The browser failed.
-    Failed(String),
+    Failed(CdpError),
 }
 
 impl Stop {
@@ -96,7 +93,7 @@ impl Stop {
 
 impl From<CdpError> for Stop {
     fn from(error: CdpError) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(error)
     }
 }
 
@@ -124,17 +121,28 @@ pub(super) struct Run<'a> {
     started: Instant,
     watch: Watch,
     budgets_spent: u32,
-    served: u32,
+    pub(super) served: u32,
     parsed: bool,
     pub(super) own_scripts: HashSet<String>,
     pub(super) paused: Option<Paused>,
     end: Option<Observation>,
     pub(super) locating: bool,
     /// The page has asked for something since its time was last seen to pass.
-    fetching: bool,
-    children: u32,
+    pub(super) fetching: bool,
+    /// Seeds what is random in the page, 32 bits of the execution's.
+    pub(super) seed: u32,
+    /// The sessions of its workers, and for how long they may keep it waiting yet.
+    pub(super) workers: Vec<String>,
+    pub(super) workers_wait: Duration,
+    had_workers: bool,
+    pub(super) children: u32,
     /// The page asks for frame after frame.
     pub(super) animates: bool,
+    /// What is being dragged.
+    pub(super) dragged: Option<Value>,
+    pub(super) coverage: Option<Coverage>,
+    /// The views on the way, where they are wanted.
+    pub(super) views: Option<Vec<View>>,
     /// How many elements the page had when it was first looked at.
     pub(super) elements: Option<u64>,
 }
@@ -169,7 +177,14 @@ impl<'a> Run<'a> {
             locating: false,
             fetching: false,
             children: 0,
+            seed: 0,
+            workers: Vec::new(),
+            had_workers: false,
+            workers_wait: real::WORKERS_WAIT_MAX,
             animates: false,
+            dragged: None,
+            coverage: None,
+            views: None,
             elements: None,
         }
     }
@@ -247,16 +262,22 @@ impl<'a> Run<'a> {
     /// depend on how fast the document came.
     pub(super) async fn first_frame(&mut self) -> Result<(), Stop> {
         self.pass(FRAME_MS).await?;
-        let deadline = tokio::time::Instant::now() + PARSE_WAIT;
-        while !self.parsed {
+        // A document that needs more time to be parsed gets it with the next frames.
+        self.until(PARSE_WAIT, |run| run.parsed).await?;
+        self.settle().await?;
+        self.draw(FRAME_MS, Draw::No).await.map(drop)
+    }
+
+    /// Handles what happens until this is so, or for so long.
+    pub(super) async fn until(&mut self, wait: Duration, so: impl Fn(&Self) -> bool) -> Result<(), Stop> {
+        let deadline = tokio::time::Instant::now() + wait;
+        while !so(self) {
             let happened = tokio::time::timeout_at(deadline, next(self.page, &mut self.watch)).await;
-            // A document that needs more time to be parsed gets it with the next frames.
             let Ok(happened) = happened else { break };
             self.handle(happened)?;
             self.check_end()?;
         }
-        self.settle().await?;
-        self.draw(FRAME_MS, Draw::No).await.map(drop)
+        Ok(())
     }
 
     /// Waits for the replies to inputs; a page that needs more frames than expected gets them.
@@ -297,10 +318,11 @@ impl<'a> Run<'a> {
         self.grant(step_ms, VirtualTimePolicy::PauseIfNetworkFetchesPending);
         while self.budgets_spent < awaited {
             let happened = next(self.page, &mut self.watch);
-            let happened = if self.fetching {
+            let wait = if self.fetching { Some(FETCH_WAIT) } else { self.had_workers.then_some(WORKER_WAIT) };
+            let happened = if let Some(wait) = wait {
                 // What a page asks for while its time is paused, in the handler of an input, is delivered only in
                 // time, and time waits for the delivery. Nothing has passed yet, so all of the step is to come.
-                let Ok(happened) = tokio::time::timeout(FETCH_WAIT, happened).await else {
+                let Ok(happened) = tokio::time::timeout(wait, happened).await else {
                     self.fetching = false;
                     self.grant(step_ms, VirtualTimePolicy::Advance);
                     continue;
@@ -318,7 +340,7 @@ impl<'a> Run<'a> {
         self.findings.settle();
         self.page_ms += step_ms;
         self.page.ticks += step_ms;
-        Ok(())
+        self.pass_in_workers(step_ms).await
     }
 
     fn grant(&self, step_ms: f64, policy: VirtualTimePolicy) {
@@ -334,7 +356,8 @@ impl<'a> Run<'a> {
         let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;
         let look = due.then(|| self.page.send(&GetHeapUsageParams::default()));
         let begin = BeginFrameParams {
-            frame_time_ticks: Some(self.page.ticks),
+            // The browser cuts this to whole microseconds, and sums of fractions fall now below, now above one.
+            frame_time_ticks: Some(((self.page.ticks * 1000.0).round() + 0.5) / 1000.0),
             interval: Some(step_ms),
             no_display_updates: Some(draw == Draw::No),
             screenshot: (draw == Draw::Screenshot).then(png),
@@ -398,10 +421,14 @@ impl<'a> Run<'a> {
                     Some(Announcement::Suspect(observation)) => self.findings.suspect(observation, page_ms),
                     Some(Announcement::Found(observation)) => self.found(observation),
                     Some(Announcement::Animates) => self.animates |= own,
-                    None => {}
+                    Some(Announcement::Covered(coverage)) if own => self.coverage = Some(coverage),
+                    Some(Announcement::Covered(_)) | None => {}
                 }
             }
-            Event::Attached { session } => self.on_child(&session)?,
+            Event::Attached { session, kind } => {
+                self.had_workers = true;
+                self.on_child(&session, &kind)?;
+            }
             Event::ScriptParsed(script) => {
                 if script.url.is_empty() {
                     self.found_some(classify::evaluated(script.stack_trace.as_ref()));
@@ -410,6 +437,7 @@ impl<'a> Run<'a> {
                 }
             }
             Event::Paused(paused) => self.on_paused(paused),
+            Event::DragIntercepted { data } => self.dragged = Some(data),
             Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
             Event::Crashed if own => {
@@ -423,7 +451,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn found_some(&mut self, observation: Option<Observation>) {
+    pub(super) fn found_some(&mut self, observation: Option<Observation>) {
         if let Some(observation) = observation {
             self.found(observation);
         }
@@ -431,53 +459,16 @@ impl<'a> Run<'a> {
 
     fn on_paused(&mut self, paused: Paused) {
         if paused.reason == "OOM" {
-            let place = self.place_of(&paused);
+            let stack = stack::of_paused(&paused, &self.own_scripts);
             let message = "the page's script has used up its memory";
-            self.end = Some(Observation::blocking(FindingClass::Memory, message, place));
+            let place = stack.first().map(stack::place_of);
+            self.end = Some(Observation::blocking(FindingClass::Memory, message, place).with_stack(stack));
         } else if self.locating {
             self.paused = Some(paused);
         } else {
             // A `debugger` statement.
             drop(self.page.send(&debugger::ResumeParams::default()));
         }
-    }
-
-    fn on_request(&mut self, session: &str, request: &RequestPaused) {
-        let is_document = request.resource_type == "Document";
-        let main = request.frame_id == self.page.frame;
-        if is_document && main && request.request.url == PAGE_URL && self.served < SERVED_MAX {
-            self.served += 1;
-            let answer = document(&request.request_id, self.source);
-            drop(self.page.cdp.send(Some(session), &answer));
-            return;
-        }
-        if is_document && main {
-            // "No content" leaves the page where it is.
-            drop(
-                self.page
-                    .cdp
-                    .send(Some(session), &FulfillRequestParams::new(request.request_id.clone(), 204)),
-            );
-            self.found(classify::navigation(&request.request.url, self.source));
-            return;
-        }
-        self.fetching = true;
-        let refuse = FailRequestParams::new(request.request_id.clone(), ErrorReason::BlockedByClient);
-        drop(self.page.cdp.send(Some(session), &refuse));
-        self.found_some(classify::request(request, self.source));
-    }
-
-    /// A worker, or a frame with a process of its own; it waits until it is told to run.
-    fn on_child(&mut self, session: &str) -> Result<(), Stop> {
-        self.fetching = true;
-        self.children += 1;
-        if self.children > CHILDREN_MAX {
-            let message = format!("the page starts more than {CHILDREN_MAX} workers");
-            self.found(Observation::blocking(FindingClass::Memory, &message, None));
-            return Err(Stop::Ended);
-        }
-        self.page.listen_to_child(session);
-        Ok(())
     }
 }
 

@@ -32,7 +32,10 @@ impl Rectangle {
 ///
 /// # Errors
 /// When the bytes are no PNG.
-pub(super) fn one_coloured(png: &[u8], parts: &[Rectangle]) -> Result<(bool, Vec<bool>), png::DecodingError> {
+pub(super) fn one_coloured(
+    png: &[u8],
+    parts: &[Rectangle],
+) -> Result<(bool, Vec<Empty>), png::DecodingError> {
     let mut decoder = Decoder::new(Cursor::new(png));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info()?;
@@ -53,8 +56,22 @@ pub(super) fn one_coloured(png: &[u8], parts: &[Rectangle]) -> Result<(bool, Vec
             break;
         }
     }
-    Ok((!whole.differs, colours.iter().map(|colour| !colour.differs).collect()))
+    Ok((!whole.differs, colours.iter().map(OneColour::verdict).collect()))
 }
+
+/// What is in a part of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Empty {
+    /// More than one colour.
+    No,
+    /// One colour, and somebody has chosen it: a swatch, a mixed paint.
+    Coloured,
+    /// Nothing: white, black or a grey.
+    Yes,
+}
+
+/// How far apart the samples of a colour are that is not a grey, nor a tinted background.
+const CHROMA_MIN: u8 = 60;
 
 #[derive(Clone, Default)]
 struct OneColour {
@@ -63,6 +80,16 @@ struct OneColour {
 }
 
 impl OneColour {
+    fn verdict(&self) -> Empty {
+        let Some(colour) = self.first.as_ref().filter(|_| !self.differs) else {
+            return if self.differs { Empty::No } else { Empty::Yes };
+        };
+        let samples = colour.iter().take(3);
+        let (low, high) = (samples.clone().min(), samples.max());
+        let chroma = high.copied().unwrap_or_default() - low.copied().unwrap_or_default();
+        if chroma >= CHROMA_MIN { Empty::Coloured } else { Empty::Yes }
+    }
+
     fn see(&mut self, pixel: &[u8]) {
         match &self.first {
             _ if self.differs => {}
@@ -105,11 +132,21 @@ mod tests {
         let part = Rectangle { left: 2.0, top: 2.0, width: 14.0, height: 14.0 };
         let at = |column: usize, row: usize| {
             let png = image(Some((row * SIDE + column) * 3));
-            one_coloured(&png, &[part]).unwrap().1[0]
+            one_coloured(&png, &[part]).unwrap().1[0] == Empty::Yes
         };
         assert!(at(3, 3), "its border");
         assert!(at(19, 19), "outside");
         assert!(!at(6, 6), "inside");
+    }
+
+    #[test]
+    fn a_chosen_colour_is_told_from_nothing() {
+        let verdict = |colour: [u8; 3]| {
+            let colours = OneColour { first: Some(colour.to_vec()), differs: false };
+            colours.verdict()
+        };
+        assert_eq!(verdict([200, 80, 60]), Empty::Coloured);
+        assert_eq!([[0; 3], [255; 3], [16, 20, 40]].map(verdict), [Empty::Yes; 3]);
     }
 
     #[test]

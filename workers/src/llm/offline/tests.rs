@@ -166,11 +166,13 @@ fn finding(class: FindingClass, message: &str, line: usize) -> Finding {
         class,
         severity: Severity::Blocking,
         message: message.to_owned(),
+        file: None,
         line: u32::try_from(line).ok(),
         column: None,
         phase: "load".to_owned(),
         page_ms: 0,
         input: None,
+        stack: Vec::new(),
     }
 }
 
@@ -285,8 +287,7 @@ fn clean_report() -> Report {
         wall_ms: 400,
         frames: 700,
         inputs: 45,
-        memory_bytes_peak: 0,
-        screenshot: None,
+        ..Report::default()
     }
 }
 

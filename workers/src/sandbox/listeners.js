@@ -1,0 +1,88 @@
+// Runs in every document before the page's own scripts, after init.js. Notes which events the page listens to on
+// what, and which of them came there; tells when it is asked with an event. Nothing of the page's is replaced but the
+// functions that register: its listeners stay what they are.
+(() => {
+  const send = globalThis.__mondoReport;
+  delete globalThis.__mondoReport;
+  const encode = JSON.stringify;
+  const register = EventTarget.prototype.addEventListener;
+  const pathOf = Event.prototype.composedPath;
+  // What no use of a page brings about, and what only tells that it has failed or ends.
+  const ignored = /^(error|unhandledrejection|rejectionhandled|securitypolicyviolation|messageerror|abort|stalled|beforeunload|unload|page(hide|swap|reveal)|freeze|resume|online|offline|storage|before(print|install).*|afterprint|mondo:.*)$/;
+  const targetsMax = 1000;
+  const known = new Map();
+  const watched = new Set();
+
+  const onType = (target, type) => typeof target.getAttribute === "function" && target.getAttribute(`on${type}`) !== null;
+  const note = (target, type) => {
+    if (!(target === globalThis || target instanceof Node) || ignored.test(type)) return;
+    let types = known.get(target);
+    if (!types) {
+      if (known.size >= targetsMax) return;
+      known.set(target, (types = new Map()));
+    }
+    if (!types.has(type)) types.set(type, false);
+    watch(type);
+  };
+  // First in line at the outermost target, so no listener of the page's can keep an event from it.
+  const watch = (type) => {
+    if (watched.has(type)) return;
+    watched.add(type);
+    register.call(globalThis, type, came, { capture: true, passive: true });
+  };
+  const came = (event) => {
+    const path = Reflect.apply(pathOf, event, []);
+    for (const target of event.bubbles ? path : path.slice(0, 1)) {
+      if (onType(target, event.type)) note(target, event.type);
+      if (known.get(target)?.has(event.type)) known.get(target).set(event.type, true);
+    }
+  };
+
+  // By this the console's scripts tell it from the page's own.
+  came.watches = true;
+
+  EventTarget.prototype.addEventListener = function addEventListener(type, listener, options) {
+    if (listener) note(this ?? globalThis, String(type));
+    return Reflect.apply(register, this ?? globalThis, arguments);
+  };
+  const handled = "click dblclick contextmenu mousedown mouseup mousemove mouseenter mouseleave mouseover mouseout pointerdown pointerup pointermove wheel touchstart touchmove touchend keydown keyup keypress input change submit focus blur scroll resize toggle drag dragstart dragover dragenter dragleave drop dragend".split(" ");
+  for (const holder of [HTMLElement.prototype, SVGElement.prototype, Document.prototype, globalThis]) {
+    for (const type of handled) {
+      const own = Object.getOwnPropertyDescriptor(holder, `on${type}`);
+      if (!own?.set || !own.configurable) continue;
+      const { set } = own;
+      own.set = function (listener) {
+        if (listener) note(this ?? globalThis, type);
+        return Reflect.apply(set, this ?? globalThis, [listener]);
+      };
+      Object.defineProperty(holder, `on${type}`, own);
+    }
+  }
+  const readAttributes = () => {
+    for (const element of document.querySelectorAll("*")) {
+      for (const name of element.getAttributeNames()) if (name.startsWith("on")) note(element, name.slice(2));
+    }
+  };
+  register.call(document, "DOMContentLoaded", readAttributes);
+  watch("click");
+
+  const wordsOf = (target) => {
+    if (target === globalThis) return "window";
+    if (target === document) return "document";
+    const tag = target.nodeName.toLowerCase().slice(0, 40);
+    const name = target.id ? `#${target.id}` : target.classList?.length ? `.${target.classList[0]}` : "";
+    return (tag + name).slice(0, 60);
+  };
+  register.call(globalThis, "mondo:coverage", () => {
+    readAttributes();
+    const pairs = new Map();
+    for (const [target, types] of known) {
+      for (const [type, reached] of types) {
+        const words = wordsOf(target);
+        const key = `${type} ${words}`;
+        pairs.set(key, [type, words, reached || (pairs.get(key)?.[2] ?? false)]);
+      }
+    }
+    send(encode(["covered", encode([...pairs.values()].slice(0, 500)), "", 0, 0]));
+  }, { once: true });
+})();
