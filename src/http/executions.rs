@@ -23,7 +23,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use mondo_jobs::ports::{Execution, Sandbox, SandboxError, sandbox::PAGE_BYTES_MAX};
+use mondo_jobs::ports::{
+    Execution, Sandbox, SandboxError,
+    sandbox::{PAGE_BYTES_MAX, WATCH_MS},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -39,6 +42,9 @@ const WAITING_PER_SLOT: usize = 1;
 
 /// When to come back, in seconds: about as long as a page takes.
 const RETRY_AFTER_SECS: u16 = 1;
+
+/// The longest page time for which a page is watched, in milliseconds.
+const WATCH_MS_MAX: u64 = 120_000;
 
 /// How long a request may take in all, its page's way here among it. An execution ends by itself long before.
 const REQUEST_TIME_MAX: Duration = Duration::from_mins(2);
@@ -162,17 +168,25 @@ async fn bound(request: Request, next: Next) -> Response {
 }
 
 #[derive(Deserialize)]
-struct Seed {
+struct Wanted {
     seed: u64,
+    /// Absent from older releases.
+    #[serde(default = "watch_ms")]
+    watch_ms: u64,
 }
 
-async fn execute(State(offer): State<Offer>, Query(Seed { seed }): Query<Seed>, page: String) -> Response {
+fn watch_ms() -> u64 {
+    WATCH_MS
+}
+
+async fn execute(State(offer): State<Offer>, Query(wanted): Query<Wanted>, page: String) -> Response {
     let Ok(_place) = offer.places.try_acquire() else {
         let mut busy = (StatusCode::SERVICE_UNAVAILABLE, "all slots are taken").into_response();
         busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS));
         return busy;
     };
-    match offer.sandbox.execute(&Execution::new(page, seed)).await {
+    let watch_ms = wanted.watch_ms.min(WATCH_MS_MAX);
+    match offer.sandbox.execute(&Execution { watch_ms, ..Execution::new(page, wanted.seed) }).await {
         Ok(report) => answer(&report),
         Err(error) => {
             tracing::warn!(%error, "cannot execute a page");

@@ -43,6 +43,8 @@ fn one_page_is_one_object() {
         "stack": [{"line": 7, "column": 37}],
     }]);
     assert_eq!(report["findings"], expected);
+    assert_eq!(report["coverage"], serde_json::json!({"listeners": 1, "reached": 1, "unreached": []}));
+    assert_eq!(report["hash"].as_str().map(str::len), Some(64));
 }
 
 #[test]
@@ -102,4 +104,90 @@ fn a_sandbox_that_is_not_there_says_what_to_run() {
         message.contains("mondo/no-such-image") && message.contains("scripts/sandbox-image"),
         "{message}"
     );
+}
+
+#[test]
+fn a_page_is_read_from_stdin() {
+    let mut command = program::mondo(&["check", "--json", "-"], LOCAL);
+    let page = std::fs::File::open(path("click_handler")).unwrap();
+    let output = command.stdin(page).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", program::text(&output.stderr));
+    assert_eq!((&json(&output)["file"], &json(&output)["findings"][0]["line"]), (&"stdin".into(), &7.into()));
+}
+
+#[test]
+fn findings_in_a_folder_are_at_their_place_in_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("js")).unwrap();
+    write(
+        "index.html",
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tea</title></head>\n<body>\n<h1>Tea</h1><script src=\"js/shop.js\"></script><script src=\"gone.js\"></script>\n<script>\nteapot.pour();\n</script></body></html>\n",
+    );
+    write("js/shop.js", "const leaves = 3;\n\nfunction open() {\n  kettle.boil(leaves);\n}\n\nopen();\n");
+    write("unused.js", "alert('nobody names this file')");
+    let name = folder.path().display().to_string();
+    let output = check(&["--json", &name]);
+    assert_eq!(output.status.code(), Some(1), "{}", program::text(&output.stderr));
+    let report = json(&output);
+    let found: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| format!("{} {}:{}", finding["class"], finding["file"], finding["line"]))
+        .collect();
+    let expected =
+        ["\"reference\" \"js/shop.js\":4", "\"resource\" \"index.html\":4", "\"reference\" \"index.html\":6"];
+    for place in expected {
+        assert!(found.contains(&place.to_owned()), "{place} is not among {found:?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    let stack = &report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["file"] == "js/shop.js")
+        .unwrap()["stack"];
+    assert_eq!(stack[1], serde_json::json!({"file": "js/shop.js", "line": 7, "column": 1}));
+    let text = program::text(&check(&[&name]).stdout);
+    assert!(text.contains("js/shop.js:4:3\n    4 | kettle.boil(leaves);\n      | ^"), "{text}");
+}
+
+#[test]
+fn colour_is_left_out_where_nobody_sees_it_and_where_it_is_unwanted() {
+    let page = path("click_handler");
+    let run = |settings: &[(&str, &str)]| {
+        let settings = [LOCAL, settings].concat();
+        program::text(&program::run(&["check", &page], &settings).stdout)
+    };
+    let plain = run(&[]);
+    assert!(!plain.contains('\u{1b}') && plain.contains("blocking type"), "{plain}");
+    assert!(run(&[("CLICOLOR_FORCE", "1")]).contains("\u{1b}["));
+    assert!(!run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\u{1b}'));
+}
+
+#[test]
+fn several_pages_end_with_a_summary() {
+    let output = check(&[&path("click_handler"), &path("clean_canvas")]);
+    let text = program::text(&output.stdout);
+    assert!(text.ends_with("\n2 pages: 1 pass, 1 fail\n"), "{text}");
+}
+
+#[test]
+fn wrong_arguments_are_refused_with_what_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().display().to_string();
+    let page = path("clean_canvas");
+    let cases: [(&[&str], &str); 4] = [
+        (&["--time", "10", &page], "such as 10s"),
+        (&["--time", "5m", &page], "from 1s to 2m"),
+        (&[&empty], "has no index.html"),
+        (&["-", "-"], "only once"),
+    ];
+    for (arguments, words) in cases {
+        let output = check(arguments);
+        let message = program::text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(words), "{message}");
+    }
 }

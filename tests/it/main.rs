@@ -2,6 +2,7 @@
 
 mod architecture;
 mod check;
+mod check_report;
 mod cli;
 mod cli_dead;
 mod cli_flow;

@@ -7,6 +7,7 @@ pub(crate) mod openai_server;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod queue;
+pub(crate) mod reader;
 pub(crate) mod redis;
 pub(crate) mod sandbox;
 pub(crate) mod sentinel;

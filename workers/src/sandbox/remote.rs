@@ -150,7 +150,8 @@ impl Remote {
     async fn ask(&self, endpoint: &Url, execution: &Execution) -> Result<Report, Refusal> {
         let mut url = endpoint.clone();
         url.set_path("/executions");
-        url.set_query(Some(&format!("seed={}", execution.seed)));
+        // Views are for people at this machine: they are not sent.
+        url.set_query(Some(&format!("seed={}&watch_ms={}", execution.seed, execution.watch_ms)));
         let request = self.http.post(url).bearer_auth(self.token.expose_secret());
         let request = request.header(CONTENT_TYPE, "text/html; charset=utf-8").body(execution.page.clone());
         let mut response = request.send().await.map_err(|error| away(&error))?;
