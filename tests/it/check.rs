@@ -38,7 +38,7 @@ fn one_page_is_one_object() {
         "line": 7,
         "column": 37,
         "phase": "click",
-        "page_ms": 1010,
+        "page_ms": 1006,
         "input": "click button \"Ring\"",
         "stack": [{"line": 7, "column": 37}],
     }]);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
+use chromiumoxide::cdp::js_protocol::runtime::{EvaluateParams, GetHeapUsageParams};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 const REAL_FRAMES: u32 = 15;
 
 /// How long workers may keep a page waiting, all in all.
-pub(super) const WORKERS_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const WORKERS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long they may at once: less than what would be taken for a hang of the page.
 const WORKER_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -42,15 +42,24 @@ impl Run<'_> {
             let mut pass = EvaluateParams::new(format!("__mondoPass({step_ms})"));
             pass.await_promise = Some(true);
             let mut passed = self.page.cdp.send(Some(&session), &pass);
-            let wait = self.workers_wait.min(WORKER_WAIT_MAX);
-            let started = Instant::now();
-            match timeout(wait, self.reply(&mut passed)).await {
-                // The worker has ended.
-                Ok(Err(Stop::Failed(CdpError::Refused { .. }))) => {
-                    self.workers.retain(|other| *other != session);
+            loop {
+                let wait = self.workers_wait.min(WORKER_WAIT_MAX);
+                let started = Instant::now();
+                match timeout(wait, self.reply(&mut passed)).await {
+                    // The worker has ended.
+                    Ok(Err(Stop::Failed(CdpError::Refused { .. }))) => {
+                        self.workers.retain(|other| *other != session);
+                        break;
+                    }
+                    Ok(passed) => {
+                        passed?;
+                        break;
+                    }
+                    Err(_elapsed) if self.workers_wait.is_zero() => break,
+                    Err(_elapsed) => self.workers_wait = self.workers_wait.saturating_sub(started.elapsed()),
                 }
-                Ok(passed) => drop(passed?),
-                Err(_elapsed) => self.workers_wait = self.workers_wait.saturating_sub(started.elapsed()),
+                // The page itself is not busy, and says so.
+                self.call(&GetHeapUsageParams::default()).await?;
             }
         }
         Ok(())

@@ -5,13 +5,14 @@ use mondo_jobs::finding::View;
 
 use super::run::{Draw, Run, Stop};
 
-/// The most views that are kept: each is an image of the whole view.
-const VIEWS_MAX: usize = 24;
+/// The most views of the desktop that are kept: each is an image of the whole view.
+const DESKTOP_VIEWS_MAX: usize = 30;
 
 impl Run<'_> {
     /// A frame that is a view, where views are wanted.
     pub(super) async fn filmed(&mut self, step_ms: f64) -> Result<(), Stop> {
-        let wanted = self.views.as_ref().is_some_and(|views| views.len() < VIEWS_MAX);
+        let room = |views: &Vec<View>| views.len() < DESKTOP_VIEWS_MAX || self.findings.phase() == "phone";
+        let wanted = self.views.as_ref().is_some_and(room);
         let view = self.frame(step_ms, if wanted { Draw::Screenshot } else { Draw::No }).await?;
         self.film(view.as_ref());
         Ok(())
