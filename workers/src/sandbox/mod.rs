@@ -1,4 +1,4 @@
-//! The sandbox: everything behind the port [`Sandbox`](mondo_jobs::ports::Sandbox). A page that nobody has read is executed in a browser that
+//! The sandbox: everything behind the port [`Sandbox`]. A page that nobody has read is executed in a browser that
 //! can reach nothing: no network, no file of the host, no other page.
 //!
 //! [`AnySandbox::of`] gives the sandbox that is configured: [`open`] finds a back-end and gives a [`BrowserPool`],
