@@ -62,7 +62,7 @@
   });
   Date.prototype.constructor = Date;
   // A page that asks for frame after frame animates something. In the main document its callbacks run on timers at
-  // the driver's pace: a drawn frame costs three times what the callback does, and most need not be drawn. Their
+  // the driver's pace: a drawn frame costs more than most callbacks do, and most need not be drawn. Their
   // numbers are far from those of the page's timers, for a page may cancel the one by the number of the other.
   const { setTimeout: later, clearTimeout: never, requestAnimationFrame: request, cancelAnimationFrame: cancel } = globalThis;
   const numbersFrom = 2 ** 30;
