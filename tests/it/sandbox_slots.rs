@@ -140,6 +140,23 @@ async fn a_page_whose_browser_dies_is_run_again() {
 }
 
 #[tokio::test]
+async fn a_browser_is_replaced_after_so_many_pages_and_one_is_ready() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let first = children();
+    let page = execution("clean_canvas");
+    until("another browser", || async {
+        // A page that nobody waits for any more is ended, and counts all the same.
+        let _ = tokio::time::timeout(Duration::from_millis(20), pool.execute(&page)).await;
+        children() != first && children().len() == 1
+    })
+    .await;
+    let second = children();
+    assert_eq!(execute(&pool, "clean_canvas").await.findings, []);
+    assert_eq!(children(), second, "it was ready, and its pages are counted from none");
+    pool.close().await;
+}
+
+#[tokio::test]
 async fn a_page_over_the_limit_is_refused() {
     let pool = pool(BackendChoice::Local, 1).await;
     let page = "x".repeat(PAGE_BYTES_MAX + 1);

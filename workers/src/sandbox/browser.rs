@@ -73,13 +73,15 @@ pub(super) enum Host {
 /// One running browser. Dropping it ends it, because its pipe closes; [`Browser::kill`] also waits for the end.
 pub(super) struct Browser {
     pub(super) cdp: Cdp,
+    /// How many pages it has had.
+    pub(super) pages: u32,
     host: Host,
     tasks: TaskTracker,
 }
 
 impl Browser {
     pub(super) fn new(cdp: Cdp, host: Host, tasks: TaskTracker) -> Self {
-        Self { cdp, host, tasks }
+        Self { cdp, pages: 0, host, tasks }
     }
 
     /// Waits until the browser answers.
@@ -112,7 +114,7 @@ impl Browser {
 
     /// Ends the browser at once and waits until it is gone.
     pub(super) async fn kill(self) {
-        let Self { cdp, host, tasks } = self;
+        let Self { cdp, host, tasks, .. } = self;
         drop(cdp);
         match host {
             Host::Process(mut child) => {

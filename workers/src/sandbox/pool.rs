@@ -21,6 +21,9 @@ use super::{
 /// How often a page is tried again when its browser fails.
 const BROWSER_FAILURES_MAX: u32 = 2;
 
+/// Pages after which a browser is replaced, so that what it leaks does not add up. A start costs what a check does.
+const PAGES_PER_BROWSER_MAX: u32 = 100;
+
 /// A fixed number of slots over one back-end.
 pub struct BrowserPool {
     inner: Arc<Inner>,
@@ -203,13 +206,19 @@ impl Inner {
         }
     }
 
-    /// Ends the page and makes the next one; a browser that cannot is replaced.
+    /// Ends the page and makes the next one; a browser that cannot is replaced, and so is one that has had its pages.
     async fn refresh(&self, slot: Slot) {
         if slot.spent {
             slot.kill().await;
             return;
         }
-        let Slot { browser, page, .. } = slot;
+        let Slot { mut browser, page, .. } = slot;
+        browser.pages += 1;
+        if browser.pages >= PAGES_PER_BROWSER_MAX {
+            drop(page);
+            browser.kill().await;
+            return self.warm_up().await;
+        }
         let next = match page.close().await {
             Ok(()) => Page::prepare(&browser.cdp).await,
             Err(error) => Err(error),
@@ -220,6 +229,14 @@ impl Inner {
                 tracing::warn!(%error, "a browser could not end its page and is replaced");
                 browser.kill().await;
             }
+        }
+    }
+
+    /// Starts a browser ahead; where that fails, the next page starts one, or is told why not.
+    async fn warm_up(&self) {
+        match self.start_slot().await {
+            Ok(slot) => self.give_back(slot).await,
+            Err(error) => tracing::warn!(%error, "cannot start a browser ahead"),
         }
     }
 
