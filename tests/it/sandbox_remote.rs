@@ -104,7 +104,7 @@ async fn a_page_elsewhere_gives_the_same_report() {
 #[tokio::test]
 async fn nobody_comes_in_without_the_token() {
     let elsewhere = Elsewhere::start().await;
-    for token in ["", "a heron", "a heron by the lake "] {
+    for token in ["", "a heron", "a heron by the lakes"] {
         assert_eq!(
             elsewhere.post(token, "<p>".to_owned()).await.status(),
             StatusCode::UNAUTHORIZED,

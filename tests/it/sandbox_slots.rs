@@ -89,10 +89,13 @@ async fn containers_go_when_their_process_is_killed() {
     let pages = vec![page_path("hang_on_click").display().to_string(); 20];
     let arguments: Vec<&str> = ["check"].into_iter().chain(pages.iter().map(String::as_str)).collect();
     let log = directory.path().join("log");
-    let mut program = Running::start(&arguments, &[("MONDO_SANDBOX", "docker")], &log);
+    // One slot, so that no other container has been made and not started yet: that is left to the next process.
+    let settings = [("MONDO_SANDBOX", "docker"), ("MONDO_SANDBOX_SLOTS", "1")];
+    let mut program = Running::start(&arguments, &settings, &log);
     let filter = format!("name=mondo-sandbox-{}-", program.0.id());
     let theirs = || docker(&["ps", "--all", "--quiet", "--filter", &filter]);
-    until("a container", || async { !theirs().is_empty() }).await;
+    until("a container that runs", || async { !docker(&["ps", "--quiet", "--filter", &filter]).is_empty() })
+        .await;
     program.kill();
     until("the containers to go", || async { theirs().is_empty() }).await;
 }

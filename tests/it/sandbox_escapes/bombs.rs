@@ -145,7 +145,7 @@ const BROWSER: &[Bomb] = &[
         r"for (let i = 0; i < 2000; i += 1) { const a = document.createElement('a'); a.href = URL.createObjectURL(new Blob(['x'.repeat(10000)])); a.download = i + '.zip'; a.click(); }",
     ),
     harmless("printing without end", r"setInterval(print, 5);"),
-    stopped("loading without end", r"(async () => { for (;;) await fetch('data:text/plain,x'); })();"),
+    harmless("loading without end", r"(async () => { for (;;) await fetch('data:text/plain,x'); })();"),
     flood(
         "20000 requests",
         r"for (let i = 0; i < 20000; i += 1) fetch('https://example.com/' + i).catch(() => {});",
