@@ -320,7 +320,7 @@ async fn f19_fifty_thousand_jobs_due_at_once_are_promoted_in_bounded_batches() {
         batches.push(moved);
     }
     assert_eq!(batches.iter().sum::<u64>(), 50_000);
-    assert!(batches.iter().all(|moved| *moved <= 500), "{batches:?}");
+    assert!(batches.iter().all(|moved| *moved <= 250), "{batches:?}");
     assert_eq!(test.step(Step::Objects).await, (50_000, 0, 0));
 }
 

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Queue, QueueError, claim::millis, keys::GROUP, limits::BATCH_MAX};
+use super::{
+    Queue, QueueError,
+    claim::millis,
+    keys::GROUP,
+    limits::{BATCH_MAX, PROMOTE_MAX},
+};
 use crate::job::Step;
 
 /// A consumer that was silent for so long is gone. One that was only paused makes itself known again.
@@ -18,7 +23,7 @@ pub struct Promoted {
 }
 
 impl Queue {
-    /// Moves jobs whose time has come into their streams, at most 500 of each shard.
+    /// Moves jobs whose time has come into their streams, at most 250 of each shard.
     ///
     /// # Errors
     /// When Redis is away.
@@ -30,7 +35,8 @@ impl Queue {
             for step in Step::ALL {
                 call.key(keys.delayed_entries(step));
             }
-            let (moved, next_ms): (u64, i64) = call.arg(BATCH_MAX).invoke_async(&mut self.link(keys)).await?;
+            let (moved, next_ms): (u64, i64) =
+                call.arg(PROMOTE_MAX).invoke_async(&mut self.link(keys)).await?;
             let next_in = u64::try_from(next_ms).ok().map(Duration::from_millis);
             promoted.moved += moved;
             promoted.next_in = promoted.next_in.into_iter().chain(next_in).min();
