@@ -23,6 +23,7 @@ mod pipeline_openai;
 mod private_redis;
 mod queue_cancel;
 mod queue_cluster;
+mod queue_commits;
 mod queue_dead;
 mod queue_doctor;
 mod queue_faults;

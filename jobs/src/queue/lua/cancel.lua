@@ -39,8 +39,8 @@ for i = 5, #ARGV do
     redis.call('HDEL', KEYS[11], ARGV[i])
   end
 end
-reject(KEYS[7], KEYS[5], KEYS[12], ARGV[1], ARGV[2])
-if was == 1 then keep_journal(KEYS[8], KEYS[5], KEYS[12], KEYS[13], ARGV[1]) end
+reject(KEYS[7], raises(KEYS[5]), KEYS[12], ARGV[1], ARGV[2])
+if was == 1 then keep_journal(KEYS[8], raises(KEYS[5]), KEYS[12], KEYS[13], ARGV[1]) end
 redis.call('HINCRBY', KEYS[5], 'cancelled', 1)
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[3], '*', 'event', 'cancelled', 'pair', ARGV[1])
 return was

@@ -18,7 +18,7 @@ redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('HINCRBY', KEYS[4], 'discarded', 1)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[4], '*', 'event', 'discarded', 'job', ARGV[1])
 if KEYS[8] and redis.call('ZREM', KEYS[3], ARGV[2]) == 1 then
-  reject(KEYS[6], KEYS[4], KEYS[8], ARGV[2], ARGV[3])
-  keep_journal(KEYS[7], KEYS[4], KEYS[8], KEYS[9], ARGV[2])
+  reject(KEYS[6], raises(KEYS[4]), KEYS[8], ARGV[2], ARGV[3])
+  keep_journal(KEYS[7], raises(KEYS[4]), KEYS[8], KEYS[9], ARGV[2])
 end
 return 1

@@ -31,6 +31,6 @@ if ready then
     redis.call(listed > 0 and 'LPUSH' or 'RPUSH', KEYS[2], pair)
   end
 elseif state == 'ready' then
-  reject(KEYS[6], KEYS[7], KEYS[5], pair, ARGV[2])
+  reject(KEYS[6], raises(KEYS[7]), KEYS[5], pair, ARGV[2])
 end
 return 1
