@@ -137,11 +137,11 @@ async fn another_number_of_shards_or_a_newer_layout_is_refused() {
     let () = connection.hset("{test:0}:layout", "version", 1).await.unwrap();
     connect_sharded(redis.url(), LONG_LEASE, 3).await;
     let version: u32 = connection.hget("{test:0}:layout", "version").await.unwrap();
-    assert_eq!(version, 2, "from now on a release that knows only the first is refused");
+    assert_eq!(version, 3, "from now on a release that knows only the first is refused");
 
-    let () = connection.hset("{test:0}:layout", "version", 3).await.unwrap();
+    let () = connection.hset("{test:0}:layout", "version", 4).await.unwrap();
     let Err(error) = Queue::connect(config(redis.url(), LONG_LEASE, 3)).await else { panic!("it agreed") };
-    assert!(matches!(error, QueueError::Layout { stored: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, QueueError::Layout { stored: 4, known: 3, .. }), "{error}");
     assert_eq!((error.disposition(), error.is_passing()), (Disposition::Halt, false));
 }
 

@@ -9,8 +9,9 @@ use super::{
     claim::millis,
     connection::is_group_missing,
     entry::{Entry, Undecodable},
-    keys::{DONE_PREFIX, Ended, GROUP, Keys, NEXT_PREFIX, delayed_member, number},
+    keys::{DONE_PREFIX, Ended, GROUP, Keys, delayed_member, number},
     limits::{BATCH_MAX, EVENTS_MAX, ITEMS_MAX, check_size},
+    mark,
     replicas::Call,
 };
 use crate::ports::{RecentList, memory::RECENT_MAX};
@@ -86,9 +87,15 @@ impl Queue {
         let ending = commits.clone().filter(|(_, commit)| commit.end.is_some());
         names.extend(ending.map(|(delivery, _)| keys.journal(delivery.pair)));
         let mut call = Call::new(&self.scripts().commit, &names);
-        call.arg(GROUP).arg(commits.len()).arg(RECENT_MAX).arg(EVENTS_MAX);
-        for (delivery, commit) in commits {
-            add_commit(&mut call, delivery, commit);
+        let marks = commits
+            .clone()
+            .map(|(delivery, commit)| mark::write(&commit.record, &commit.next, delivery.priority));
+        let marks: Vec<Vec<u8>> = marks.collect();
+        let shapes =
+            commits.clone().zip(&marks).flat_map(|((delivery, commit), mark)| shape(delivery, commit, mark));
+        call.arg(GROUP).arg(RECENT_MAX).arg(EVENTS_MAX).arg(shapes.collect::<Vec<u8>>());
+        for ((delivery, commit), mark) in commits.zip(&marks) {
+            add_commit(&mut call, delivery, commit, mark);
         }
         let results: Vec<i64> = self.store(keys, call).await?;
         let results = results.into_iter().map(|result| match result {
@@ -257,25 +264,24 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
     Ok(())
 }
 
-fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit) {
-    let next = (!commit.next.is_empty()).then(|| {
-        let name = format!("{NEXT_PREFIX}{}", delivery.job);
-        (name, Entry::write_next(&commit.next, delivery.priority))
-    });
-    let next_bytes = next.as_ref().map_or(0, |(name, value)| name.len() + value.len());
-    call.arg(number(delivery.step, delivery.priority)).arg(&delivery.entry);
-    call.arg(held_bytes(commit) + next_bytes);
-    call.arg(2 + 2 * (commit.fields.len() + usize::from(next.is_some())));
-    call.arg(format!("{DONE_PREFIX}{}", delivery.job)).arg(&commit.record);
+/// What the script must know of a commit before it looks at its arguments, as nine bytes: numbers among the
+/// arguments cost Redis several times as much.
+fn shape(delivery: &Delivery, commit: &Commit, mark: &[u8]) -> impl Iterator<Item = u8> + use<> {
+    let Commit { fields, next, remember, counters, end, .. } = commit;
+    let lane = u8::try_from(number(delivery.step, delivery.priority)).unwrap_or(u8::MAX);
+    let strings = 2 + 2 * fields.len();
+    let effects = next.len() + remember.len() + counters.len() + usize::from(end.is_some());
+    // Lengths and numbers are checked before they come here, and far from these bounds.
+    let short = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+    let bytes = u32::try_from(held_bytes(commit, mark)).unwrap_or(u32::MAX).to_le_bytes();
+    [lane].into_iter().chain(bytes).chain(short(strings)).chain(short(effects))
+}
+
+fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit, mark: &[u8]) {
+    call.arg(&delivery.entry).arg(format!("{DONE_PREFIX}{}", delivery.job)).arg(mark);
     for (name, value) in &commit.fields {
         call.arg(name).arg(value);
     }
-    if let Some((name, value)) = next {
-        call.arg(name).arg(value);
-    }
-
-    let ends = usize::from(commit.end.is_some());
-    call.arg(commit.next.len() + commit.remember.len() + commit.counters.len() + ends);
     for job in &commit.next {
         call.arg("next").arg(number(job.step, delivery.priority)).arg(Entry::fresh(job).to_json());
     }
@@ -297,15 +303,15 @@ fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit) {
     }
 }
 
-/// What a commit adds to what its pair takes up, its next jobs apart.
-fn held_bytes(commit: &Commit) -> usize {
+/// What a commit adds to what its pair takes up.
+fn held_bytes(commit: &Commit, mark: &[u8]) -> usize {
     let fields = commit.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     let end = match &commit.end {
         None => 0,
         Some(End::Ready { body }) => body.len(),
         Some(End::Rejected { reason }) => reason.len(),
     };
-    commit.record.len() + fields + end
+    mark.len() + fields + end
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ use crate::{job::Step, pair::PairId, ports::RecentList};
 
 /// The version of this layout. A release that names or fills keys in another way counts on, and reads what those
 /// before it have left.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u32 = 3;
 /// The consumer group of every step's stream.
 pub(super) const GROUP: &str = "workers";
 /// The only field of a stream entry: the job as JSON.
 pub(super) const JOB_FIELD: &str = "job";
-/// What the fields of a pair's record that hold what its finished jobs did begin with; the job's id follows.
+/// What the fields of a pair's record that hold the marks of its finished jobs begin with; the job's id follows.
 pub const DONE_PREFIX: &str = "done:";
-/// What the fields of a pair's record that hold the jobs which a finished job started begin with; its id follows,
-/// or `start`.
+/// What the field of a pair's record that holds its first job begins with; `start` follows. Releases before layout 3
+/// kept there what each commit had added as well, by the job that was committed.
 pub(super) const NEXT_PREFIX: &str = "next:";
 /// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
 pub const STATE_FIELD: &str = "state";

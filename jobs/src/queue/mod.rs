@@ -17,6 +17,7 @@ mod keys;
 mod lane;
 mod limits;
 mod link;
+mod mark;
 mod pairs;
 mod place;
 mod record;

@@ -9,6 +9,7 @@ use super::{
     entry::{Entry, Fields},
     keys::{DONE_PREFIX, Ended, GROUP, Keys},
     limits::{BATCH_MAX, EVENTS_MAX},
+    mark,
 };
 use crate::{job::Step, pair::PairId};
 
@@ -141,7 +142,7 @@ impl Queue {
         }
         let found: Vec<Option<Vec<u8>>> =
             redis::cmd("HMGET").arg(keys.record(pair)).arg(names).query_async(&mut self.link(keys)).await?;
-        Ok(found.into_iter().flatten().collect())
+        Ok(found.into_iter().flatten().map(|mark| mark::did(&mark).to_vec()).collect())
     }
 
     /// Claimed jobs, by step, at most `limit`.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use redis::AsyncCommands as _;
 
-use super::{Queue, QueueError, limits::check_size};
+use super::{Queue, QueueError, keys::DONE_PREFIX, limits::check_size, mark};
 use crate::{
     pair::PairId,
     ports::{LlmError, Memory, MemoryError, RecentList},
@@ -17,6 +17,15 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
+        let mut fields = self.fields(pair).await?;
+        for (_, mark) in fields.iter_mut().filter(|(name, _)| name.starts_with(DONE_PREFIX)) {
+            mark.truncate(mark::did(mark).len());
+        }
+        Ok(fields)
+    }
+
+    /// The same with its marks as they are.
+    pub(super) async fn fields(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
         let keys = self.keys(pair);
         Ok(self.link(keys).hgetall(keys.record(pair)).await?)
     }

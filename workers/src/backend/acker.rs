@@ -8,7 +8,7 @@ use std::{
 
 use mondo_jobs::queue::{COMMITS_MAX, Commit, Committed, Death, Queue, QueueError, Undecodable};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, mpsc},
+    sync::{Mutex, Notify, OwnedSemaphorePermit, mpsc},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,9 +46,16 @@ pub(super) struct Acker {
 
 impl Acker {
     /// Runs until every sender is gone and every end is stored.
-    pub(super) async fn run(self, mut endings: mpsc::UnboundedReceiver<Ending>) {
+    pub(super) async fn run(self, endings: mpsc::UnboundedReceiver<Ending>) {
+        let endings = Mutex::new(endings);
+        tokio::join!(self.take_turns(&endings), self.take_turns(&endings));
+    }
+
+    /// Stores one batch after the other. Two of these keep Redis busy: one has its next batch under way while the
+    /// other sees to what became of its last.
+    async fn take_turns(&self, endings: &Mutex<mpsc::UnboundedReceiver<Ending>>) {
         let mut batch = Vec::with_capacity(COMMITS_MAX);
-        while endings.recv_many(&mut batch, COMMITS_MAX).await > 0 {
+        while endings.lock().await.recv_many(&mut batch, COMMITS_MAX).await > 0 {
             let mut commits = Vec::with_capacity(batch.len());
             let mut bytes = 0;
             for ending in batch.drain(..) {

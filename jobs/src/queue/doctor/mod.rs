@@ -9,12 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
 
 use self::invariants::{Repair, Violation};
-use super::{
-    Queue, QueueError,
-    entry::Entry,
-    keys::{Ended, NEXT_PREFIX},
-    limits::EVENTS_MAX,
-};
+use super::{Queue, QueueError, keys::Ended, limits::EVENTS_MAX, mark};
 use crate::pair::PairId;
 
 /// How often a suspicion is looked at again: what is in motion is seen in two places or in none.
@@ -78,13 +73,9 @@ impl Queue {
 
     /// Puts a lost job back, as the commit before it had added it, with nothing counted.
     async fn restore(&self, pair: PairId, job: &str) -> Result<bool, QueueError> {
-        let record = self.record(pair).await?;
-        let promised = record
-            .iter()
-            .filter(|(name, _)| name.starts_with(NEXT_PREFIX))
-            .flat_map(|(_, value)| Entry::read_next(value));
-        let Some((step, priority, entry)) = promised.into_iter().find(|(.., entry)| entry.id.as_str() == job)
-        else {
+        let fields = self.fields(pair).await?;
+        let mut promised = fields.iter().flat_map(|(name, value)| mark::promised(name, value));
+        let Some((step, priority, entry)) = promised.find(|(.., entry)| entry.id.as_str() == job) else {
             return Ok(false);
         };
         let keys = self.keys(pair);

@@ -15,6 +15,7 @@ use super::{
         entry::{Entry, Fields},
         keys::{DONE_PREFIX, GROUP, Keys, NEXT_PREFIX, STATE_FIELD, lanes},
         limits::BATCH_MAX,
+        mark,
     },
     invariants::{Half, Place, Sighting, Snapshot},
 };
@@ -237,14 +238,17 @@ impl Queue {
         for pair in open {
             let mut connection = self.link(self.keys(pair));
             let names: Vec<String> = connection.hkeys(self.keys(pair).record(pair)).await?;
-            let next: Vec<&String> = names.iter().filter(|name| name.starts_with(NEXT_PREFIX)).collect();
-            if next.is_empty() {
+            let telling = |name: &&String| name.starts_with(NEXT_PREFIX) || name.starts_with(DONE_PREFIX);
+            let telling: Vec<&String> = names.iter().filter(telling).collect();
+            if telling.is_empty() {
                 continue;
             }
-            let values: Vec<Option<Vec<u8>>> = connection.hmget(self.keys(pair).record(pair), &next).await?;
+            let values: Vec<Option<Vec<u8>>> =
+                connection.hmget(self.keys(pair).record(pair), &telling).await?;
             let done: BTreeSet<&str> =
                 names.iter().filter_map(|name| name.strip_prefix(DONE_PREFIX)).collect();
-            let promised = values.iter().flatten().flat_map(|value| Entry::read_next(value));
+            let told = telling.iter().zip(values).filter_map(|(name, value)| Some((name, value?)));
+            let promised = told.flat_map(|(name, value)| mark::promised(name, &value));
             let waited = promised.filter(|(.., entry)| !done.contains(entry.id.as_str()));
             let waited = waited.map(|(.., entry)| entry.id.as_str().to_owned()).collect();
             snapshot.promises.insert(pair.to_string(), waited);

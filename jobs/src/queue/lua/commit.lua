@@ -7,12 +7,12 @@
   KEYS[3] ready list            KEYS[7] events (stream)            KEYS[10..21] streams of the twelve lanes
   KEYS[4] ready bodies (hash)   KEYS[21+n] record of the n-th delivery's pair
   then the journals of the pairs that end, in the order of their deliveries
-  ARGV[1] consumer group        ARGV[3] entries kept in a recent list
-  ARGV[2] number of deliveries, at most 100
-  ARGV[4] events kept, about
-  then for each delivery: lane (1 to 12), entry id, bytes that it adds to what is held,
-  number of names and values together; of these first the mark of the job with what it did, then its fields;
-  number of effects, and of each its kind and two values:
+  ARGV[1] consumer group           ARGV[3] events kept, about
+  ARGV[2] entries kept in a recent list
+  ARGV[4] the shapes of the deliveries, at most 100, each of nine bytes, the lowest first: lane (1 to 12, one byte),
+          bytes that it adds to what is held (four), names and values of its fields together (two), effects (two)
+  then for each delivery: entry id; names and values of the fields, the mark of the job first; of each effect its
+  kind and two values:
     next      lane and entry of a job that follows     ready     pair id and body
     remember  list (5 or 6) and text                   rejected  pair id and reason
     count     name of a counter and increment
@@ -24,29 +24,23 @@
   Emits     counters committed, ready, rejected, those given and the bytes of held, rejected and journals;
             events ready, rejected
 ]]
-local call = redis.call
-local group, recent_max, events_max = ARGV[1], ARGV[3], ARGV[4]
-local count = tonumber(ARGV[2])
+local call, KEYS, ARGV = redis.call, KEYS, ARGV
+local group, recent_max, events_max, shapes = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local count = #shapes / 9
 local raised = {}
 
 local function raise(name, by) raised[name] = (raised[name] or 0) + by end
 
 -- Redis takes nothing back when a command fails. So what an effect will write is first read as what it must be,
 -- which fails on anything else while nothing is changed yet.
-local probed = {count = true}
 local function probe(kind, a)
-  local what = kind
-  if kind == 'next' or kind == 'remember' then what = kind .. a end
-  if probed[what] then return end
-  probed[what] = true
   if kind == 'next' then
     call('XLEN', KEYS[9 + a])
   elseif kind == 'remember' then
-    call('LLEN', KEYS[tonumber(a)])
+    for key = 5, 6 do call('LLEN', KEYS[key]) end
   else
-    for key, read in pairs({[2] = 'ZCARD', [3] = 'LLEN', [4] = 'HLEN', [7] = 'XLEN', [8] = 'ZCARD', [9] = 'ZCARD'}) do
-      call(read, KEYS[key])
-    end
+    local reads = {[2] = 'ZCARD', [3] = 'LLEN', [4] = 'HLEN', [7] = 'XLEN', [8] = 'ZCARD', [9] = 'ZCARD'}
+    for key, read in pairs(reads) do call(read, KEYS[key]) end
   end
 end
 
@@ -88,52 +82,63 @@ local function acknowledge(stream, entries)
 end
 
 call('HLEN', KEYS[1])
-
--- Of each delivery: where it begins, where its effects do, its journal if its pair ends, what is known of it.
-local begins, effects, journal, known = {}, {}, {}, {}
-local entries, at, ending = {}, 5, 21 + count
+-- Of each delivery: its lane, what it adds, where it begins and its effects do, what is known of it, and its
+-- journal if its pair ends.
+local lanes, adds, begins, effects, known, journal = {}, {}, {}, {}, {}, {}
+local entries, probed, at, ending = {}, {count = true}, 5, 21 + count
 for n = 1, count do
-  local lane, from = ARGV[at], at + 4
-  begins[n], effects[n] = at, from + ARGV[at + 3]
-  known[n] = call('HMGET', KEYS[21 + n], ARGV[from], 'state', 'bytes')
-  if entries[lane] then table.insert(entries[lane], ARGV[at + 1]) else entries[lane] = {ARGV[at + 1]} end
-  at = effects[n] + 1 + 3 * ARGV[effects[n]]
-  for i = effects[n] + 1, at - 1, 3 do
-    local kind = ARGV[i]
-    probe(kind, ARGV[i + 1])
+  local lane, bytes, strings, after = struct.unpack('<BIHH', shapes, 9 * n - 8)
+  lanes[n], adds[n], begins[n], effects[n] = lane, bytes, at, at + 1 + strings
+  known[n] = call('HMGET', KEYS[21 + n], ARGV[at + 1], 'state', 'bytes')
+  if entries[lane] then table.insert(entries[lane], ARGV[at]) else entries[lane] = {ARGV[at]} end
+  at = effects[n] + 3 * after
+  for i = effects[n], at - 1, 3 do
+    local kind, a = ARGV[i], ARGV[i + 1]
+    local target = kind == 'next' and a or kind
+    if not probed[target] then
+      probe(kind, a)
+      probed[target] = true
+    end
     if kind == 'ready' or kind == 'rejected' then
       ending = ending + 1
       journal[n] = KEYS[ending]
     end
   end
 end
+begins[count + 1] = at
 
 local gone = {}
 for lane, of_lane in pairs(entries) do gone[lane] = acknowledge(KEYS[9 + lane], of_lane) end
 
-local written = {}
+-- Of a pair that was met before in this batch: its record now, and whether even the entry was.
+local function look_again(n, record)
+  local same = false
+  for m = 1, n - 1 do same = same or lanes[m] == lanes[n] and ARGV[begins[m]] == ARGV[begins[n]] end
+  return call('HMGET', record, ARGV[begins[n] + 1], 'state', 'bytes'), same
+end
+
+local met = {}
 local function commit(n)
-  local at, record = begins[n], KEYS[21 + n]
-  local from, lane, entry = at + 4, ARGV[at], ARGV[at + 1]
-  -- Another job of the same pair may be in this batch, or the same entry twice.
-  local found = known[n]
-  if written[record] then found = call('HMGET', record, ARGV[from], 'state', 'bytes') end
+  local record, from = KEYS[21 + n], begins[n] + 1
+  local found, late = known[n], gone[lanes[n]][ARGV[begins[n]]]
+  if met[record] then
+    local same
+    found, same = look_again(n, record)
+    late = late or same
+  end
+  met[record] = true
   if found[1] then return 2 end
-  if gone[lane][entry] then return 0 end
-  gone[lane][entry] = true
+  if late then return 0 end
 
   local open = found[2] == 'open'
   if open then
-    written[record] = true
-    local bytes = ARGV[at + 2]
     -- As text: Redis writes out the number that Lua hands it at three times the cost.
-    local total = string.format('%d', (found[3] or 0) + bytes)
+    local total = string.format('%d', (found[3] or 0) + adds[n])
     call('HSET', record, 'bytes', total, unpack(ARGV, from, effects[n] - 1))
-    raise('held_bytes', bytes)
+    raise('held_bytes', adds[n])
     raise('committed', 1)
   end
-  local to = effects[n] + 3 * ARGV[effects[n]]
-  for i = effects[n] + 1, to, 3 do
+  for i = effects[n], begins[n + 1] - 1, 3 do
     local kind, a, b = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     if open then apply(record, journal[n], kind, a, b) end
     -- What a run on an ended pair paid was paid all the same.
