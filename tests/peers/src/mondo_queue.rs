@@ -11,7 +11,7 @@ use mondo_jobs::{
         Retention,
     },
 };
-use mondo_workers::backend::{Failure, FlowOptions, Handler, Pulse, WorkerOptions, run_workers};
+use mondo_workers::backend::{Failure, Handler, WorkerOptions, run_workers};
 use secrecy::SecretString;
 use tokio::{
     sync::{OnceCell, Semaphore},
@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::work::{BATCH, CONCURRENCY, Mode, Peer, STEPS, Tally, Workers, payload, result};
 
+/// Claims under way at once in a step where jobs are claimed one by one.
+const CLAIMERS: usize = 8;
 /// How long a read waits for new jobs.
 const BLOCK: Duration = Duration::from_secs(1);
 
@@ -58,7 +60,7 @@ impl Peer for Mondo {
     }
 
     fn settings(&self) -> &'static str {
-        "lease 12 s, otherwise the defaults; single: one claim and one commit for each job, one claim at a time; batched: \
+        "lease 12 s, otherwise the defaults; single: one claim and one commit for each job, eight claims of a step at a time; batched: \
          the workers' own backend with 100 slots, as `mondo worker` runs it"
     }
 
@@ -92,9 +94,14 @@ impl Peer for Mondo {
         let mut workers = Workers::new();
         if mode == Mode::Single {
             for step in Step::ALL.into_iter().take(steps) {
-                let (work, shutdown) =
-                    (one_by_one(queue.clone(), step, steps > 1, Arc::clone(tally)), shutdown.clone());
-                workers.spawn(async move { shutdown.run_until_cancelled(work).await.unwrap_or(Ok(())) });
+                let slots = Arc::new(Semaphore::new(CONCURRENCY));
+                for number in 0..CLAIMERS {
+                    let consumer = format!("{step}-{number}");
+                    let claimer = Claimer { queue: queue.clone(), step, consumer, slots: Arc::clone(&slots) };
+                    let (work, shutdown) =
+                        (claimer.one_by_one(steps > 1, Arc::clone(tally)), shutdown.clone());
+                    workers.spawn(async move { shutdown.run_until_cancelled(work).await.unwrap_or(Ok(())) });
+                }
             }
             return Ok(workers);
         }
@@ -115,25 +122,34 @@ impl Peer for Mondo {
     }
 }
 
-/// Reads one job at a time and commits each by itself.
-async fn one_by_one(queue: Queue, step: Step, chained: bool, tally: Arc<Tally>) -> anyhow::Result<()> {
-    let mut reader = Reader::connect(&queue, 0, step, &format!("{step}-single"), BLOCK).await?;
-    let slots = Arc::new(Semaphore::new(CONCURRENCY));
-    let mut running = JoinSet::new();
-    loop {
-        let slot = Arc::clone(&slots).acquire_owned().await?;
-        while let Some(ended) = running.try_join_next() {
-            ended??;
-        }
-        if let Some(arrival) = reader.read(1, BLOCK).await?.pop() {
-            let Arrival::Job(delivery) = arrival else { anyhow::bail!("an entry cannot be read") };
-            let (queue, tally) = (queue.clone(), Arc::clone(&tally));
-            running.spawn(async move {
-                tally.count();
-                queue.commit(&delivery, &commit(&delivery, chained)).await?;
-                drop(slot);
-                Ok::<_, anyhow::Error>(())
-            });
+/// One of those that share the slots of a step where jobs are claimed one by one.
+struct Claimer {
+    queue: Queue,
+    step: Step,
+    consumer: String,
+    slots: Arc<Semaphore>,
+}
+
+impl Claimer {
+    /// Reads one job at a time and commits each by itself.
+    async fn one_by_one(self, chained: bool, tally: Arc<Tally>) -> anyhow::Result<()> {
+        let mut reader = Reader::connect(&self.queue, 0, self.step, &self.consumer, BLOCK).await?;
+        let mut running = JoinSet::new();
+        loop {
+            let slot = Arc::clone(&self.slots).acquire_owned().await?;
+            while let Some(ended) = running.try_join_next() {
+                ended??;
+            }
+            if let Some(arrival) = reader.read(1, BLOCK).await?.pop() {
+                let Arrival::Job(delivery) = arrival else { anyhow::bail!("an entry cannot be read") };
+                let (queue, tally) = (self.queue.clone(), Arc::clone(&tally));
+                running.spawn(async move {
+                    tally.count();
+                    queue.commit(&delivery, &commit(&delivery, chained)).await?;
+                    drop(slot);
+                    Ok::<_, anyhow::Error>(())
+                });
+            }
         }
     }
 }
