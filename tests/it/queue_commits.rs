@@ -141,22 +141,86 @@ async fn a_batch_commits_each_delivery_by_itself() {
 }
 
 #[tokio::test]
-async fn a_batch_with_a_damaged_record_changes_nothing() {
-    let test = TestQueue::start().await;
-    let pairs = test.pairs(3).await;
-    let mut connection = test.redis.connection().await;
-    let damaged = format!("{{test:0}}:pair:{}", pairs[1].id);
-    let () = connection.set(damaged, "not a hash").await.unwrap();
-    let deliveries = test.claims(Step::Objects, "one", 3).await;
-    let commit = Commit { counters: vec![("llm_calls".to_owned(), 1)], ..Commit::default() };
-    let batch: Vec<_> = deliveries.iter().map(|delivery| (delivery, &commit)).collect();
+async fn the_same_delivery_twice_in_a_batch_counts_once() {
+    let counted = Commit { counters: vec![("llm_calls".to_owned(), 1)], ..Commit::default() };
+    for (ended, results) in [
+        (false, [Committed::Stored, Committed::Already, Committed::Stored, Committed::Already]),
+        (true, [Committed::Ended, Committed::Late, Committed::Ended, Committed::Late]),
+    ] {
+        let test = TestQueue::start().await;
+        let pairs = test.pairs(2).await;
+        let deliveries = test.claims(Step::Objects, "one", 2).await;
+        if ended {
+            for pair in &pairs {
+                test.queue.cancel(pair.id, "enough").await.unwrap();
+            }
+        }
+        let batch: Vec<_> = [0, 0, 1, 1].map(|which| (&deliveries[which], &counted)).to_vec();
+        assert_eq!(test.queue.commit_all(&batch).await.unwrap(), results);
+        assert_eq!(test.counter("llm_calls").await, 2);
+        assert_eq!(test.step(Step::Objects).await, (0, 0, 0));
+    }
+}
 
+#[tokio::test]
+async fn a_result_counts_though_the_group_was_destroyed() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let delivery = test.claim(Step::Objects, "one").await;
+    let mut connection = test.redis.connection().await;
+    let stream = "{test:0}:stream:objects";
+    redis::cmd("XGROUP").arg(&["DESTROY", stream, "workers"]).exec_async(&mut connection).await.unwrap();
+    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
+    assert_eq!(test.queue.commit(&delivery, &commit).await.unwrap(), Committed::Stored);
+    assert_eq!(test.queue.commit(&delivery, &commit).await.unwrap(), Committed::Already);
+    test.queue.make_groups().await.unwrap();
+    assert_eq!(test.step(Step::Objects).await, (0, 0, 0), "nobody runs it again");
+    test.healthy().await;
+}
+
+#[tokio::test]
+async fn a_batch_with_a_damaged_record_changes_nothing() {
+    let damages: [&[&str]; 2] = [&["SET", "RECORD", "not a hash"], &["HSET", "RECORD", "bytes", "many"]];
+    for damage in damages {
+        let test = TestQueue::start().await;
+        let pairs = test.pairs(3).await;
+        let mut connection = test.redis.connection().await;
+        let record = format!("{{test:0}}:pair:{}", pairs[1].id);
+        let words = damage.iter().map(|word| if *word == "RECORD" { &record } else { *word });
+        let words: Vec<&str> = words.collect();
+        redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut connection).await.unwrap();
+        let deliveries = test.claims(Step::Objects, "one", 3).await;
+        let commit = Commit { counters: vec![("llm_calls".to_owned(), 1)], ..Commit::default() };
+        let batch: Vec<_> = deliveries.iter().map(|delivery| (delivery, &commit)).collect();
+
+        let error = test.queue.commit_all(&batch).await.unwrap_err();
+        assert!(!error.is_passing(), "{error}");
+        assert_eq!(test.step(Step::Objects).await, (0, 3, 0), "{damage:?}");
+        assert_eq!((test.counter("committed").await, test.counter("llm_calls").await), (0, 0), "{damage:?}");
+        for whole in [0, 2] {
+            let result = test.queue.commit(&deliveries[whole], &commit).await.unwrap();
+            assert_eq!(result, Committed::Stored, "{damage:?} {whole}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_stream_spares_the_jobs_of_other_steps_in_its_batch() {
+    let test = TestQueue::start().await;
+    test.pairs(3).await;
+    let mut deliveries = test.claims(Step::Objects, "one", 3).await;
+    let first = deliveries.remove(0);
+    let next = Commit { next: vec![next_job(first.pair, Step::Question)], ..Commit::default() };
+    test.queue.commit(&first, &next).await.unwrap();
+    deliveries.push(test.claim(Step::Question, "one").await);
+    let () = test.redis.connection().await.set("{test:0}:stream:question", "damaged").await.unwrap();
+
+    let commit = Commit::default();
+    let batch: Vec<_> = deliveries.iter().map(|delivery| (delivery, &commit)).collect();
     assert!(!test.queue.commit_all(&batch).await.unwrap_err().is_passing());
-    assert_eq!(test.step(Step::Objects).await, (0, 3, 0));
-    assert_eq!((test.counter("committed").await, test.counter("llm_calls").await), (0, 0));
-    for whole in [0, 2] {
-        let result = test.queue.commit(&deliveries[whole], &commit).await.unwrap();
-        assert_eq!(result, Committed::Stored, "{whole}");
+    for (delivery, stored) in deliveries.iter().zip([true, true, false]) {
+        let result = test.queue.commit(delivery, &commit).await;
+        assert_eq!(result.is_ok_and(|result| result == Committed::Stored), stored, "{}", delivery.job);
     }
 }
 

@@ -110,6 +110,28 @@ async fn a_restored_job_goes_on_where_its_pair_was() {
 }
 
 #[tokio::test]
+async fn a_job_that_the_layout_before_this_one_promised_is_restored() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await.remove(0).id;
+    let first = test.claim(Step::Objects, "one").await;
+    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
+    test.queue.commit(&first, &commit).await.unwrap();
+    let mut connection = test.redis.connection().await;
+    let (record, mark) = (format!("{{test:0}}:pair:{pair}"), format!("done:{}", first.job));
+    let value: String = connection.hget(&record, &mark).await.unwrap();
+    let (did, next) = value.split_once('\n').unwrap();
+    let () = connection.hset(&record, &mark, did).await.unwrap();
+    let () = connection.hset(&record, format!("next:{}", first.job), next).await.unwrap();
+    test.healthy().await;
+
+    let () = connection.del("{test:0}:stream:question").await.unwrap();
+    let found = test.queue.doctor().await.unwrap();
+    assert!(test.queue.mend(&found[0]).await.unwrap());
+    assert_eq!(test.step(Step::Question).await, (1, 0, 0));
+    test.healthy().await;
+}
+
+#[tokio::test]
 async fn a_job_in_two_places_is_left_in_the_first() {
     let test = TestQueue::start().await;
     test.pairs(2).await;

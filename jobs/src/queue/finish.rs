@@ -28,7 +28,8 @@ pub enum Committed {
     Already,
     /// The pair has ended meanwhile: nothing is stored, and the job is gone.
     Ended,
-    /// The entry is not pending any more and the job has no commit: somebody else decided about it.
+    /// The entry is neither pending nor in its stream any more, and the job has no commit: somebody else decided about
+    /// it.
     Late,
 }
 
@@ -271,11 +272,14 @@ fn shape(delivery: &Delivery, commit: &Commit, mark: &[u8]) -> impl Iterator<Ite
     let lane = u8::try_from(number(delivery.step, delivery.priority)).unwrap_or(u8::MAX);
     let strings = 2 + 2 * fields.len();
     let effects = next.len() + remember.len() + counters.len() + usize::from(end.is_some());
-    // Lengths and numbers are checked before they come here, and far from these bounds.
+    // Neither bound is in reach.
     let short = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
     let bytes = u32::try_from(held_bytes(commit, mark)).unwrap_or(u32::MAX).to_le_bytes();
     [lane].into_iter().chain(bytes).chain(short(strings)).chain(short(effects))
 }
+
+const _: () =
+    assert!(2 + 2 * ITEMS_MAX < 1 << 16 && 3 * ITEMS_MAX + 1 < 1 << 16, "a shape has 16 bits for each");
 
 fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit, mark: &[u8]) {
     call.arg(&delivery.entry).arg(format!("{DONE_PREFIX}{}", delivery.job)).arg(mark);

@@ -142,7 +142,9 @@ impl Queue {
         }
         let found: Vec<Option<Vec<u8>>> =
             redis::cmd("HMGET").arg(keys.record(pair)).arg(names).query_async(&mut self.link(keys)).await?;
-        Ok(found.into_iter().flatten().map(|mark| mark::did(&mark).to_vec()).collect())
+        let mut done: Vec<Vec<u8>> = found.into_iter().flatten().collect();
+        done.iter_mut().for_each(mark::keep_did);
+        Ok(done)
     }
 
     /// Claimed jobs, by step, at most `limit`.

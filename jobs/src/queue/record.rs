@@ -19,7 +19,7 @@ impl Queue {
     pub async fn record(&self, pair: PairId) -> Result<HashMap<String, Vec<u8>>, QueueError> {
         let mut fields = self.fields(pair).await?;
         for (_, mark) in fields.iter_mut().filter(|(name, _)| name.starts_with(DONE_PREFIX)) {
-            mark.truncate(mark::did(mark).len());
+            mark::keep_did(mark);
         }
         Ok(fields)
     }

@@ -20,7 +20,7 @@
   Returns   for each delivery  1  committed
                                2  the job had been committed before; the entry is gone
                                3  the pair has ended meanwhile; the entry is gone, its counters are raised
-                               0  too late: the entry is not pending any more
+                               0  too late: the entry is neither pending nor in its stream any more
   Emits     counters committed, ready, rejected, those given and the bytes of held, rejected and journals;
             events ready, rejected
 ]]
@@ -71,7 +71,7 @@ local function apply(record, journal, kind, a, b)
 end
 
 -- One XACK and one XDEL for each stream cost less than one for each entry. Gives the entries that were gone: what
--- somebody else decided about is neither pending nor there any more.
+-- somebody else decided about is neither pending nor in its stream any more.
 local function acknowledge(stream, entries)
   local gone = {}
   if call('XACK', stream, group, unpack(entries)) < #entries then
@@ -81,16 +81,22 @@ local function acknowledge(stream, entries)
   return gone
 end
 
+-- The counters are raised last, and those who come after must not pay for them.
 call('HLEN', KEYS[1])
--- Of each delivery: its lane, what it adds, where it begins and its effects do, what is known of it, and its
--- journal if its pair ends.
+-- Of each delivery: its lane, the bytes that it adds, where in ARGV it begins and where its effects do, what its
+-- record says, and its journal if its pair ends.
 local lanes, adds, begins, effects, known, journal = {}, {}, {}, {}, {}, {}
 local entries, probed, at, ending = {}, {count = true}, 5, 21 + count
 for n = 1, count do
   local lane, bytes, strings, after = struct.unpack('<BIHH', shapes, 9 * n - 8)
   lanes[n], adds[n], begins[n], effects[n] = lane, bytes, at, at + 1 + strings
   known[n] = call('HMGET', KEYS[21 + n], ARGV[at + 1], 'state', 'bytes')
-  if entries[lane] then table.insert(entries[lane], ARGV[at]) else entries[lane] = {ARGV[at]} end
+  if not tonumber(known[n][3] or 0) then error('the field bytes of ' .. KEYS[21 + n] .. ' is no number') end
+  if not entries[lane] then
+    call('XLEN', KEYS[9 + lane])
+    entries[lane] = {}
+  end
+  table.insert(entries[lane], ARGV[at])
   at = effects[n] + 3 * after
   for i = effects[n], at - 1, 3 do
     local kind, a = ARGV[i], ARGV[i + 1]
@@ -110,23 +116,13 @@ begins[count + 1] = at
 local gone = {}
 for lane, of_lane in pairs(entries) do gone[lane] = acknowledge(KEYS[9 + lane], of_lane) end
 
--- Of a pair that was met before in this batch: its record now, and whether even the entry was.
-local function look_again(n, record)
-  local same = false
-  for m = 1, n - 1 do same = same or lanes[m] == lanes[n] and ARGV[begins[m]] == ARGV[begins[n]] end
-  return call('HMGET', record, ARGV[begins[n] + 1], 'state', 'bytes'), same
-end
-
 local met = {}
 local function commit(n)
-  local record, from = KEYS[21 + n], begins[n] + 1
-  local found, late = known[n], gone[lanes[n]][ARGV[begins[n]]]
-  if met[record] then
-    local same
-    found, same = look_again(n, record)
-    late = late or same
-  end
-  met[record] = true
+  local record, from, gone_in_lane, entry = KEYS[21 + n], begins[n] + 1, gone[lanes[n]], ARGV[begins[n]]
+  local found, late = known[n], gone_in_lane[entry]
+  -- Another job of the pair has come before in this batch; if it was this very entry, this one is late.
+  if met[record] then found = call('HMGET', record, ARGV[from], 'state', 'bytes') end
+  met[record], gone_in_lane[entry] = true, true
   if found[1] then return 2 end
   if late then return 0 end
 
