@@ -1,6 +1,6 @@
 //! What a sandbox runs on is not there, or goes away: the error says what to do, and is never the page's fault.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tokio::{
     io::copy_bidirectional,
@@ -8,7 +8,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{program, sandbox::page_path};
+use crate::support::{
+    program,
+    sandbox::{docker, page_path},
+    workers::until,
+};
 
 /// A machine like this one, but for what these options of bubblewrap change.
 fn elsewhere(options: &[&str], arguments: &[&str], backend: &str) -> Command {
@@ -56,29 +60,62 @@ async fn stand_between(listener: UnixListener, gone: CancellationToken) {
     }
 }
 
-#[tokio::test]
-async fn a_docker_daemon_that_goes_away_under_pages_is_named_and_no_page_is_blamed() {
+/// The child of a process, once it has one.
+async fn child_of(process: u32) -> String {
+    let children = format!("/proc/{process}/task/{process}/children");
+    let first = || std::fs::read_to_string(&children).unwrap().split_whitespace().next().map(str::to_owned);
+    until("a child", || async { first().is_some() }).await;
+    first().unwrap()
+}
+
+/// Executes pages in one container and takes the daemon away as soon as its browser is reached; then does `more`,
+/// which is given the container's name.
+async fn without_daemon_from_then_on(pages: &[&str], more: impl FnOnce(&str)) -> Output {
     let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("daemon");
+    let (socket, pipes) = (directory.path().join("daemon"), directory.path().join("pipes"));
+    std::fs::create_dir(&pipes).unwrap();
     let listener = UnixListener::bind(&socket).unwrap();
     let gone = CancellationToken::new();
     let socket = socket.display().to_string();
-    // Its hang takes most of a second, and there are many of them.
-    let page = page_path("hang_on_click").display().to_string();
-    let mut arguments = vec!["check"];
-    arguments.extend(std::iter::repeat_n(page.as_str(), 30));
+    let pages: Vec<String> = pages.iter().map(|page| page_path(page).display().to_string()).collect();
+    let arguments: Vec<&str> = ["check"].into_iter().chain(pages.iter().map(String::as_str)).collect();
     let mut command = elsewhere(&["--bind", &socket, "/run/docker.sock"], &arguments, "docker");
-    let checking = tokio::task::spawn_blocking(move || command.output().unwrap());
-    let told = gone.clone();
-    let watch = async move {
-        let ours = || crate::support::sandbox::docker(&["ps", "--quiet", "--filter", "name=mondo-sandbox-"]);
-        crate::support::workers::until("a container runs", || async { !ours().is_empty() }).await;
-        told.cancel();
+    let checking =
+        command.env("TMPDIR", &pipes).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let watch = async {
+        let container = format!("mondo-sandbox-{}-0", child_of(checking.id()).await);
+        let runs = || !docker(&["ps", "--quiet", "--filter", &format!("name={container}")]).is_empty();
+        // Its pipes go when both sides have opened them.
+        let opened = || runs() && std::fs::read_dir(&pipes).unwrap().next().is_none();
+        until("a browser in a container", || async { opened() }).await;
+        gone.cancel();
+        more(&container);
     };
     let local = tokio::task::LocalSet::new();
-    local.run_until(async { tokio::join!(stand_between(listener, gone), watch) }).await;
+    local.run_until(async { tokio::join!(stand_between(listener, gone.clone()), watch) }).await;
     // Ends the connections as well.
     drop(local);
-    let output = checking.await.unwrap();
+    tokio::task::spawn_blocking(move || checking.wait_with_output().unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_docker_daemon_that_goes_away_is_named_and_no_page_is_blamed() {
+    // It keeps its browser busy for a second at the least.
+    let kill = |container: &str| drop(docker(&["kill", container]));
+    let output = without_daemon_from_then_on(&["hang_at_load"; 5], kill).await;
     assert_says(&output, ["no Docker daemon answers", "start one"]);
+}
+
+#[tokio::test]
+async fn a_browser_in_a_container_that_runs_needs_no_daemon() {
+    let output = without_daemon_from_then_on(&["clean_canvas"; 5], |_| {}).await;
+    assert_eq!(output.status.code(), Some(0), "{}", program::text(&output.stderr));
+}
+
+#[test]
+fn a_daemon_that_does_not_see_our_files_is_told_from_a_broken_one() {
+    let page = page_path("clean_canvas").display().to_string();
+    let mut command = elsewhere(&["--tmpfs", "/mnt"], &["check", &page], "docker");
+    let output = command.env("TMPDIR", "/mnt").output().unwrap();
+    assert_says(&output, ["the Docker daemon does not see our directory", "TMPDIR"]);
 }

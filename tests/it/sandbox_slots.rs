@@ -83,21 +83,39 @@ async fn a_container_that_dies_is_replaced() {
     until("the container to go", || async { ours().is_empty() }).await;
 }
 
-#[tokio::test]
-async fn containers_go_when_their_process_is_killed() {
+/// Kills a process whose container has just been started, or which has `spoken` with its browser.
+async fn check_killed(spoken: bool) {
     let directory = tempfile::tempdir().unwrap();
     let pages = vec![page_path("hang_on_click").display().to_string(); 20];
     let arguments: Vec<&str> = ["check"].into_iter().chain(pages.iter().map(String::as_str)).collect();
     let log = directory.path().join("log");
+    let pipes = directory.path().join("pipes");
+    std::fs::create_dir(&pipes).unwrap();
     // One slot, so that no other container has been made and not started yet: that is left to the next process.
-    let settings = [("MONDO_SANDBOX", "docker"), ("MONDO_SANDBOX_SLOTS", "1")];
+    let settings =
+        [("MONDO_SANDBOX", "docker"), ("MONDO_SANDBOX_SLOTS", "1"), ("TMPDIR", pipes.to_str().unwrap())];
     let mut program = Running::start(&arguments, &settings, &log);
     let filter = format!("name=mondo-sandbox-{}-", program.0.id());
     let theirs = || docker(&["ps", "--all", "--quiet", "--filter", &filter]);
-    until("a container that runs", || async { !docker(&["ps", "--quiet", "--filter", &filter]).is_empty() })
-        .await;
+    let runs = || !docker(&["ps", "--quiet", "--filter", &filter]).is_empty();
+    if spoken {
+        let opened = || runs() && std::fs::read_dir(&pipes).unwrap().next().is_none();
+        until("a browser that is spoken with", || async { opened() }).await;
+    } else {
+        until("a container that runs", || async { runs() }).await;
+    }
     program.kill();
     until("the containers to go", || async { theirs().is_empty() }).await;
+}
+
+#[tokio::test]
+async fn containers_go_when_their_process_is_killed_at_once() {
+    check_killed(false).await;
+}
+
+#[tokio::test]
+async fn containers_go_when_their_process_is_killed_later() {
+    check_killed(true).await;
 }
 
 #[tokio::test]

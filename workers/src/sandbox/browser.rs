@@ -51,10 +51,10 @@ const FLAGS: [&str; 25] = [
     "about:blank",
 ];
 
-/// The shell command that becomes the browser. It speaks on file descriptors 3 and 4, which are made of the
-/// standard input and output; what it logs goes to standard error.
-pub(super) fn command_line() -> String {
-    format!("exec {BROWSER_PATH} {} 3<&0 4>&1 1>&2 </dev/null", FLAGS.join(" "))
+/// The shell command that becomes the browser. It speaks on file descriptors 3 and 4, which `pipes` makes; what it logs
+/// goes to standard error.
+pub(super) fn command_line(pipes: &str) -> String {
+    format!("exec {BROWSER_PATH} {} {pipes} 1>&2 </dev/null", FLAGS.join(" "))
 }
 
 /// What keeps the browser alive.

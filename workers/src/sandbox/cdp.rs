@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     marker::PhantomData,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -13,13 +12,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use chromiumoxide::Command;
-use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
 };
 use tokio_util::task::TaskTracker;
@@ -28,6 +25,9 @@ use super::events::{Event, SessionEvent};
 
 /// A longer message is dropped unread. The largest honest one is a screenshot, about 8 MiB.
 const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How much is read at once: what the kernel's pipe holds.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How many events may wait for their page. When it is full the pipe is no longer read, which holds back a page
 /// that floods its console.
@@ -125,7 +125,7 @@ struct Call<'a, C> {
 impl Cdp {
     /// Talks to a browser through its pipes; the two tasks that carry the messages run on `tasks`.
     pub(super) fn start(
-        output: impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
         input: impl AsyncWrite + Send + Unpin + 'static,
         tasks: &TaskTracker,
     ) -> Self {
@@ -218,10 +218,11 @@ async fn write(mut queue: mpsc::UnboundedReceiver<Vec<u8>>, mut input: impl Asyn
     }
 }
 
-async fn read(mut output: impl Stream<Item = io::Result<Bytes>> + Unpin, shared: Arc<Shared>) {
+async fn read(mut output: impl AsyncRead + Unpin, shared: Arc<Shared>) {
     let mut splitter = Splitter::default();
-    while let Some(Ok(chunk)) = output.next().await {
-        for message in splitter.push(&chunk) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    while let Ok(length @ 1..) = output.read(&mut buffer).await {
+        for message in splitter.push(buffer.get(..length).unwrap_or_default()) {
             dispatch(&shared, &message).await;
         }
     }
@@ -347,15 +348,11 @@ mod tests {
     async fn what_waits_is_answered_when_the_browser_ends() {
         let tasks = TaskTracker::new();
         let (ours, theirs) = tokio::io::duplex(1024);
-        let (end, ended) = oneshot::channel::<()>();
-        let output = futures_util::stream::once(async move {
-            let _ = ended.await;
-            Err(io::Error::other("closed"))
-        });
-        let cdp = Cdp::start(Box::pin(output), ours, &tasks);
+        let (output, browser) = tokio::io::duplex(1024);
+        let cdp = Cdp::start(output, ours, &tasks);
         let mut pending = cdp
             .send(None, &chromiumoxide::cdp::browser_protocol::system_info::GetProcessInfoParams::default());
-        end.send(()).unwrap();
+        drop(browser);
         assert_eq!(pending.reply().await.unwrap_err(), CdpError::Gone);
         assert!(cdp.is_gone());
         drop(theirs);

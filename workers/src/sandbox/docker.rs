@@ -1,34 +1,32 @@
 //! Browsers in containers: no network, nothing writable but a small scratch space, no capability, a system call
-//! filter of our own that leaves Chromium's inner sandbox working and knows no internet sockets. The browser's pipe
-//! is the container's standard input and output, so nothing listens anywhere; when we end, the pipe closes, the
-//! browser ends, and the daemon removes the container.
+//! filter of our own that leaves Chromium's inner sandbox working and knows no internet sockets. We speak with the
+//! browser through two named pipes, so nothing listens anywhere; when we end, they close, the browser ends, and the
+//! daemon removes the container.
 
 use std::{
     collections::HashMap,
-    io,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use bollard::{
     Docker as Daemon,
-    container::LogOutput,
     errors::Error,
     models::{ContainerCreateBody, HostConfig, HostConfigLogConfig},
     query_parameters::{
-        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
-        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+        CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions,
     },
 };
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
 use mondo_jobs::ports::SandboxError;
-use tokio::io::AsyncWrite;
+use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    browser::{Browser, Host, command_line, failed},
+    browser::{Browser, Host, failed},
     cdp::Cdp,
+    fifos::{self, Fifos},
+    owner::{is_dead, owner_of},
 };
 
 /// The system calls that the container may make.
@@ -80,6 +78,7 @@ impl Docker {
             .ok_or_else(|| failed("naming our containers", "/proc cannot be read"))?;
         let docker = Self { daemon, image: image.to_owned(), owner };
         docker.sweep().await;
+        fifos::sweep();
         Ok(docker)
     }
 
@@ -87,20 +86,18 @@ impl Docker {
     pub(super) async fn launch(&self) -> Result<Browser, SandboxError> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("mondo-sandbox-{}-{number}", std::process::id());
-        let started = self.start(&name).await;
-        let (output, input) = match started {
+        let (output, input) = match self.start(&name, number).await {
             Ok(pipes) => pipes,
             Err(error) => {
                 remove(&self.daemon, &name).await;
-                return Err(not_started(&error, &self.image));
+                return Err(error);
             }
         };
         let tasks = TaskTracker::new();
-        let cdp = Cdp::start(Box::pin(output), input, &tasks);
+        let cdp = Cdp::start(output, input, &tasks);
         let browser = Browser::new(cdp, Host::Container { docker: self.daemon.clone(), name }, tasks);
         if let Err(message) = browser.ready().await {
             browser.kill().await;
-            // A container that has gone has taken the pipe with it; so has a daemon.
             return Err(match self.daemon.ping().await {
                 Ok(_) => failed("starting the browser in a container", message),
                 Err(away) => no_daemon(&away.to_string()),
@@ -109,37 +106,26 @@ impl Docker {
         Ok(browser)
     }
 
-    async fn start(
-        &self,
-        name: &str,
-    ) -> Result<
-        (impl Stream<Item = io::Result<Bytes>> + Send + 'static, impl AsyncWrite + Send + Unpin + 'static),
-        Error,
-    > {
+    async fn start(&self, name: &str, number: u32) -> Result<(Receiver, Sender), SandboxError> {
+        let fifos = Fifos::make(&self.owner, number)
+            .map_err(|error| failed("making the pipes of a container", error.to_string()))?;
         let named = CreateContainerOptionsBuilder::default().name(name).build();
-        self.daemon.create_container(Some(named), self.container()).await?;
-        let all = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true).stream(true);
-        let attached = self.daemon.attach_container(name, Some(all.build())).await?;
-        self.daemon.start_container(name, None::<StartContainerOptions>).await?;
-        Ok((attached.output.filter_map(|chunk| async { stdout(chunk) }), attached.input))
+        let refused = |error| not_started(&error, &self.image);
+        self.daemon.create_container(Some(named), self.container(&fifos)).await.map_err(refused)?;
+        self.daemon.start_container(name, None::<StartContainerOptions>).await.map_err(refused)?;
+        fifos.opened().await.map_err(|message| failed("opening the pipes of a container", message))
     }
 
-    fn container(&self) -> ContainerCreateBody {
+    fn container(&self, fifos: &Fifos) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.image.clone()),
-            cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), command_line()]),
+            cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), fifos::command_line()]),
             user: Some(USER.to_owned()),
             env: Some(vec!["HOME=/tmp".to_owned(), "TZ=UTC".to_owned(), "LANG=C.UTF-8".to_owned()]),
             working_dir: Some("/tmp".to_owned()),
-            open_stdin: Some(true),
-            stdin_once: Some(true),
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            tty: Some(false),
             network_disabled: Some(true),
             labels: Some(HashMap::from([(OWNER_LABEL.to_owned(), self.owner.clone())])),
-            host_config: Some(locked_down()),
+            host_config: Some(HostConfig { mounts: Some(fifos.mounts()), ..locked_down() }),
             ..ContainerCreateBody::default()
         }
     }
@@ -188,6 +174,16 @@ fn not_started(error: &Error, image: &str) -> SandboxError {
             problem: format!("the image `{image}` is not here: {error}"),
             remedy: "run scripts/sandbox-image".to_owned(),
         },
+        Error::DockerResponseServerError { message, .. } if message.contains("bind source path") => {
+            SandboxError::Unavailable {
+                problem: format!(
+                    "the Docker daemon does not see our directory for temporary files: {message}"
+                ),
+                remedy:
+                    "use a daemon on this machine, with a TMPDIR that it sees too, or set MONDO_SANDBOX=local"
+                        .to_owned(),
+            }
+        }
         Error::DockerResponseServerError { .. } => failed("starting a container", error.to_string()),
         away => no_daemon(&away.to_string()),
     }
@@ -223,7 +219,7 @@ fn locked_down() -> HostConfig {
         shm_size: Some(SHARED_MEMORY_BYTES),
         nano_cpus: Some(NANO_CPUS),
         ipc_mode: Some("private".to_owned()),
-        // What passes through the pipe must not be written to the daemon's disk.
+        // What a page makes the browser say must not be written to the daemon's disk.
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         auto_remove: Some(true),
         init: Some(true),
@@ -231,49 +227,9 @@ fn locked_down() -> HostConfig {
     }
 }
 
-fn stdout(chunk: Result<LogOutput, Error>) -> Option<io::Result<Bytes>> {
-    match chunk {
-        Ok(LogOutput::StdOut { message }) => Some(Ok(message)),
-        Ok(LogOutput::StdErr { message }) => {
-            tracing::trace!(line = %String::from_utf8_lossy(&message), "browser");
-            None
-        }
-        Ok(_) => None,
-        Err(error) => Some(Err(io::Error::other(error))),
-    }
-}
-
-/// `<boot>/<process>/<start>`: no two processes of a machine have the same, not even after a restart.
-fn owner_of(process: u32) -> Option<String> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program, in parentheses, may hold spaces. The start is field 22, 20 after it.
-    let since = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
-    Some(format!("{}/{process}/{since}", boot.trim()))
-}
-
-/// Whether the owner lived since this machine's last boot and does no longer.
-fn is_dead(owner: &str) -> bool {
-    let Some(process) = owner.split('/').nth(1).and_then(|process| process.parse().ok()) else {
-        return false;
-    };
-    let Some(ours) = owner_of(std::process::id()) else { return false };
-    let same_boot = ours.split('/').next() == owner.split('/').next();
-    same_boot && owner_of(process).as_deref() != Some(owner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_owner_is_dead_when_its_process_is_gone_or_another_has_its_number() {
-        let ours = owner_of(std::process::id()).unwrap();
-        assert!(!is_dead(&ours));
-        assert!(is_dead(&format!("{ours}0")));
-        let elsewhere = ours.replacen(|symbol: char| symbol.is_ascii_hexdigit(), "x", 1);
-        assert!(!is_dead(&elsewhere), "another machine's process cannot be judged from here");
-    }
 
     #[test]
     fn the_system_call_filter_allows_no_internet_socket() {

@@ -3,15 +3,12 @@
 
 use std::{
     collections::VecDeque,
-    io,
     os::unix::fs::MetadataExt,
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-use futures_util::{Stream, stream};
 use mondo_jobs::ports::SandboxError;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
@@ -99,7 +96,7 @@ impl Local {
             return Err(failed("starting bubblewrap", "its pipes are missing"));
         };
         tasks.spawn(log.clone().keep(errors));
-        let cdp = Cdp::start(Box::pin(chunks(output)), input, &tasks);
+        let cdp = Cdp::start(output, input, &tasks);
         let browser = Browser::new(cdp, Host::Process(Box::new(child)), tasks);
         if let Err(message) = browser.ready().await {
             browser.kill().await;
@@ -125,8 +122,10 @@ impl Local {
             command.args(["--ro-bind-try", path, path]);
         }
         // Counted in the user namespace of this browser alone. Shells differ in the letter.
-        let limited =
-            format!("ulimit -p {PIDS_MAX} 2>&- || ulimit -u {PIDS_MAX} || exit; {}", command_line());
+        let limited = format!(
+            "ulimit -p {PIDS_MAX} 2>&- || ulimit -u {PIDS_MAX} || exit; {}",
+            command_line("3<&0 4>&1")
+        );
         command.args(["--remount-ro", "/", "/bin/sh", "-c", &limited]);
         if self.as_nobody {
             command.uid(NOBODY).gid(NOBODY);
@@ -140,19 +139,6 @@ impl Local {
 /// Whether this process has all rights: then browsers are given those of nobody.
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-fn chunks(output: impl AsyncRead + Unpin) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::unfold((output, vec![0; 64 * 1024]), |(mut output, mut buffer)| async move {
-        match output.read(&mut buffer).await {
-            Ok(0) => None,
-            Ok(length) => {
-                let chunk = Bytes::copy_from_slice(buffer.get(..length)?);
-                Some((Ok(chunk), (output, buffer)))
-            }
-            Err(error) => Some((Err(error), (output, buffer))),
-        }
-    })
 }
 
 /// The last lines that a browser logged.
