@@ -1,4 +1,5 @@
-//! `mondo bench sandbox`: what a check costs, beside the old way: only loading the same pages, in a fresh browser each.
+//! `mondo bench sandbox`: what a check costs, beside the old way: the same pages only loaded, in a fresh browser each,
+//! until nothing has been on its way for half a second.
 
 use std::{
     fmt::Write as _,
@@ -38,7 +39,10 @@ const CHECKS_PER_PAGE: usize = 8;
 const ALONE_PER_PAGE: usize = 3;
 
 /// Loads of each page in a round the old way, as many at once as there are slots.
-const OLD_PER_PAGE: usize = 3;
+const OLD_PER_PAGE: usize = 2;
+
+/// Loads of each page in a round the old way, one after the other, as the old service did.
+const OLD_ALONE_PER_PAGE: usize = 1;
 
 /// Checks of the hanging page in a round, one after the other.
 const HANGS: usize = 3;
@@ -66,12 +70,16 @@ struct Figures {
     hang_p50_ms: f64,
     /// The longest of them.
     hang_max_ms: f64,
-    /// The old way: loads a second, as many at once as there are slots.
-    old_loads_per_s: f64,
+    /// The old way, one load at a time as the old service did: loads a second.
+    old_alone_per_s: f64,
     /// One such load, browser started and ended: the median.
-    old_load_p50_ms: f64,
-    /// Whole checks for each load of the old way, in the same time.
-    checks_per_old_load: f64,
+    old_alone_p50_ms: f64,
+    /// Whole checks for each such load, in the same time.
+    checks_per_old_alone: f64,
+    /// The old way, as many loads at once as there are slots: loads a second.
+    old_busy_per_s: f64,
+    /// Whole checks for each such load, in the same time.
+    checks_per_old_busy: f64,
     backend: &'static str,
     slots: usize,
     cores: usize,
@@ -102,7 +110,8 @@ impl Way {
 struct Samples {
     busy: Way,
     alone: Way,
-    old: Way,
+    old_alone: Way,
+    old_busy: Way,
     hang: Way,
     cpu_secs: f64,
     page_ms: u64,
@@ -130,7 +139,7 @@ async fn measure(pool: &Arc<BrowserPool>) -> anyhow::Result<Figures> {
 }
 
 fn figures(pool: &BrowserPool, samples: Samples, memory_mb: usize) -> anyhow::Result<Figures> {
-    let Samples { mut busy, mut alone, mut old, mut hang, cpu_secs, page_ms } = samples;
+    let Samples { mut busy, mut alone, mut old_alone, old_busy, mut hang, cpu_secs, page_ms } = samples;
     let (slots, cores) = (pool.slots(), std::thread::available_parallelism()?.get());
     let checks = busy.each_ms.len();
     Ok(Figures {
@@ -144,23 +153,23 @@ fn figures(pool: &BrowserPool, samples: Samples, memory_mb: usize) -> anyhow::Re
         page_ms,
         hang_p50_ms: rounded(quantile(&mut hang.each_ms, 0.5)),
         hang_max_ms: rounded(quantile(&mut hang.each_ms, 1.0)),
-        old_loads_per_s: rounded(old.per_s()),
-        old_load_p50_ms: rounded(quantile(&mut old.each_ms, 0.5)),
-        checks_per_old_load: rounded(busy.per_s() / old.per_s()),
+        old_alone_per_s: rounded(old_alone.per_s()),
+        old_alone_p50_ms: rounded(quantile(&mut old_alone.each_ms, 0.5)),
+        checks_per_old_alone: rounded(busy.per_s() / old_alone.per_s()),
+        old_busy_per_s: rounded(old_busy.per_s()),
+        checks_per_old_busy: rounded(busy.per_s() / old_busy.per_s()),
         backend: pool.backend(),
         slots,
         cores,
         checks,
         hangs: hang.each_ms.len(),
-        old_loads: old.each_ms.len(),
+        old_loads: old_alone.each_ms.len() + old_busy.each_ms.len(),
     })
 }
 
 async fn round(pool: &Arc<BrowserPool>, samples: &mut Samples) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let loads = (0..OLD_PER_PAGE * PAGES.len()).map(|index| load(pool, index));
-    let loads: Vec<f64> = stream::iter(loads).buffer_unordered(pool.slots()).try_collect().await?;
-    samples.old.extend(started, loads);
+    loads(pool, OLD_ALONE_PER_PAGE, 1, &mut samples.old_alone).await?;
+    loads(pool, OLD_PER_PAGE, pool.slots(), &mut samples.old_busy).await?;
 
     let started = Instant::now();
     for index in 0..ALONE_PER_PAGE * PAGES.len() {
@@ -185,6 +194,20 @@ async fn round(pool: &Arc<BrowserPool>, samples: &mut Samples) -> anyhow::Result
 fn execution(index: usize) -> Execution {
     let page = PAGES.get(index % PAGES.len()).copied().unwrap_or_default();
     Execution::new(page, 1)
+}
+
+/// Loads each page so often the old way, so many at once.
+async fn loads(
+    pool: &Arc<BrowserPool>,
+    per_page: usize,
+    at_once: usize,
+    way: &mut Way,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let loads = (0..per_page * PAGES.len()).map(|index| load(pool, index));
+    let loads: Vec<f64> = stream::iter(loads).buffer_unordered(at_once).try_collect().await?;
+    way.extend(started, loads);
+    Ok(())
 }
 
 /// One load the old way: its duration in milliseconds.
@@ -257,10 +280,19 @@ fn table(figures: &Figures) -> String {
         ("  all slots busy", format!("p50 {} ms, p99 {} ms", figures.p50_ms, figures.p99_ms)),
         ("  alone", format!("p50 {} ms", figures.p50_alone_ms)),
         ("  processor time", format!("{} s", figures.cpu_s_per_check)),
-        ("the old way", format!("{fresh} for each page, load only")),
-        ("  a second", format!("{} at {} at once", figures.old_loads_per_s, figures.slots)),
-        ("  one load", format!("p50 {} ms", figures.old_load_p50_ms)),
-        ("checks for each such load", format!("{} in the same time", figures.checks_per_old_load)),
+        ("the old way", format!("{fresh} for each page, load, 500 ms without requests, end")),
+        (
+            "  one at a time",
+            format!("{} a second, p50 {} ms", figures.old_alone_per_s, figures.old_alone_p50_ms),
+        ),
+        ("  as many as slots", format!("{} a second", figures.old_busy_per_s)),
+        (
+            "checks for each such load",
+            format!(
+                "{} of one at a time, {} of as many as slots, in the same time",
+                figures.checks_per_old_alone, figures.checks_per_old_busy
+            ),
+        ),
         (
             "a page that hangs",
             format!("ended p50 {} ms, max {} ms", figures.hang_p50_ms, figures.hang_max_ms),

@@ -39,6 +39,10 @@ pub(super) enum Event {
     },
     /// The document is parsed and its scripts have run.
     Parsed,
+    /// Nothing that this document asked for has been on its way for half a second.
+    Quiet {
+        document: String,
+    },
     BudgetExpired,
     Crashed,
 }
@@ -184,6 +188,13 @@ struct Dragged {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Stage {
+    loader_id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Attached {
     session_id: String,
     target_info: TargetInfo,
@@ -225,6 +236,10 @@ impl Event {
             "Debugger.paused" => Self::Paused(params(message)?),
             "Input.dragIntercepted" => Self::DragIntercepted { data: params::<Dragged>(message)?.data },
             "Page.domContentEventFired" => Self::Parsed,
+            "Page.lifecycleEvent" => {
+                let Stage { loader_id: document, name } = params(message)?;
+                return Ok((name == "networkIdle").then_some(Self::Quiet { document }));
+            }
             "Emulation.virtualTimeBudgetExpired" => Self::BudgetExpired,
             "Inspector.targetCrashed" => Self::Crashed,
             _ => return Ok(None),

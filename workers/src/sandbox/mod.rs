@@ -26,6 +26,7 @@ mod local;
 mod look;
 mod memory;
 mod none;
+mod old;
 mod owner;
 mod page;
 mod pool;

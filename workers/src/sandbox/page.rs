@@ -127,7 +127,7 @@ impl Page {
 }
 
 /// Every request is asked about before it is made.
-fn intercept_everything() -> fetch::EnableParams {
+pub(super) fn intercept_everything() -> fetch::EnableParams {
     let every = fetch::RequestPattern { url_pattern: Some("*".to_owned()), ..Default::default() };
     fetch::EnableParams { patterns: Some(vec![every]), handle_auth_requests: None }
 }

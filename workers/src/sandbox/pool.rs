@@ -1,6 +1,9 @@
 //! The slots: each is one browser with one fresh page made ahead, and executes one page at a time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use mondo_jobs::{
@@ -13,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Backend,
     browser::{Browser, failed},
+    old,
     page::Page,
     run::{Run, Stop},
     usage::Usage,
@@ -23,6 +27,9 @@ const BROWSER_FAILURES_MAX: u32 = 2;
 
 /// Pages after which a browser is replaced, so that what it leaks does not add up. A start costs what a check does.
 const PAGES_PER_BROWSER_MAX: u32 = 100;
+
+/// How long a load for comparison may take.
+const OLD_LOAD_MAX: Duration = Duration::from_secs(30);
 
 /// A fixed number of slots over one back-end.
 pub struct BrowserPool {
@@ -88,14 +95,13 @@ impl BrowserPool {
     /// # Errors
     /// As [`Sandbox::execute`].
     pub async fn load_in_fresh_browser(&self, execution: &Execution) -> Result<(), SandboxError> {
-        let mut slot = self.inner.start_slot().await?;
-        let mut run = Run::new(&mut slot.page, &execution.page);
-        let loaded = run.load(execution.seed).await;
-        drop(run);
-        slot.kill().await;
+        let browser = self.inner.backend.launch().await?;
+        let loaded = tokio::time::timeout(OLD_LOAD_MAX, old::load(&browser.cdp, &execution.page)).await;
+        browser.kill().await;
         match loaded {
-            Ok(_) | Err(Stop::Ended | Stop::Hang(_) | Stop::Stalled | Stop::Outgrown(_)) => Ok(()),
-            Err(Stop::Failed(error)) => Err(failed("loading a page", error.to_string())),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed("loading a page", error.to_string())),
+            Err(_) => Err(failed("loading a page", format!("not quiet within {} s", OLD_LOAD_MAX.as_secs()))),
         }
     }
 

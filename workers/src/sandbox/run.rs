@@ -445,8 +445,8 @@ impl<'a> Run<'a> {
                 self.end = Some(observation);
                 self.check_end()?;
             }
-            // What ends in a child is the child's.
-            Event::ExceptionRevoked { .. } | Event::BudgetExpired | Event::Crashed => {}
+            // What ends in a child is the child's; quiet means nothing where time is ours.
+            Event::ExceptionRevoked { .. } | Event::BudgetExpired | Event::Crashed | Event::Quiet { .. } => {}
         }
         Ok(())
     }
