@@ -12,6 +12,7 @@ mod carry;
 mod cdp;
 mod classify;
 mod coverage;
+mod deliver;
 mod docker;
 mod drive;
 mod elements;

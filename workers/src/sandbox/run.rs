@@ -38,16 +38,9 @@ const MEMORY_LOOK_MS: f64 = 100.0;
 /// Page time before the first look at how many elements the page has, and between two, in milliseconds.
 const GROWTH_LOOKS_MS: (f64, f64) = (950.0, 2000.0);
 
-/// Page time between two drawn frames while inputs follow each other closely, in milliseconds.
-const CLOSE_FRAMES_MS: f64 = 60.0;
-
 /// One frame at about 60 frames a second, in milliseconds of page time. Whole milliseconds, and so is every other step:
 /// a page's clocks and its animations are rounded to tenths, up or down by a secret of each process.
 pub(super) const FRAME_MS: f64 = 17.0;
-
-/// Real time that an input may wait for its reply before the page gets one more frame. Replies take about a
-/// millisecond; the rest is for busy machines, because one frame more would be another execution.
-const DELIVERY_WAIT: Duration = Duration::from_millis(500);
 
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
@@ -60,9 +53,6 @@ const WORKER_WAIT: Duration = Duration::from_secs(1);
 
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
 const TASKS_PER_MOMENT_MAX: i64 = 1000;
-
-/// Frames after which an input counts as delivered though the browser did not say so.
-const DELIVERY_FRAMES_MAX: u32 = 8;
 
 /// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
@@ -114,10 +104,10 @@ pub(super) struct Run<'a> {
     pub(super) frames: u32,
     pub(super) inputs: u32,
     pub(super) memory_bytes_peak: u64,
-    page_ms: f64,
+    pub(super) page_ms: f64,
     memory_looked_ms: f64,
     growth_look_due_ms: f64,
-    drawn_ms: f64,
+    pub(super) drawn_ms: f64,
     started: Instant,
     watch: Watch,
     budgets_spent: u32,
@@ -228,36 +218,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Lets the page handle inputs and gives it one frame to show what came of them.
-    ///
-    /// The order is fixed: input, handlers, time. Left to race with the clock, a handler would run now before a
-    /// frame and now after it, and the same page would do different things.
-    pub(super) async fn delivered(&mut self, inputs: Vec<Pending<Value>>, draw: Draw) -> Result<(), Stop> {
-        self.acknowledged(inputs).await?;
-        self.frame(FRAME_MS, draw).await.map(drop)
-    }
-
-    /// The same for inputs that follow each other closely or change little that is seen: not every one is drawn.
-    pub(super) async fn delivered_in_a_row(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
-        self.acknowledged(inputs).await?;
-        if self.page_ms + FRAME_MS - self.drawn_ms < CLOSE_FRAMES_MS {
-            return self.pass(FRAME_MS).await;
-        }
-        self.frame(FRAME_MS, Draw::No).await.map(drop)
-    }
-
-    /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse.
-    pub(super) async fn delivered_with_frame(
-        &mut self,
-        inputs: Vec<Pending<Value>>,
-        draw: Draw,
-    ) -> Result<(), Stop> {
-        self.settle().await?;
-        self.frame(FRAME_MS, draw).await?;
-        self.acknowledged(inputs).await?;
-        self.settle().await
-    }
-
     /// The first frame: drawn when the document is parsed and its scripts have run, so that what it finds does not
     /// depend on how fast the document came.
     pub(super) async fn first_frame(&mut self) -> Result<(), Stop> {
@@ -280,25 +240,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Waits for the replies to inputs; a page that needs more frames than expected gets them.
-    async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
-        let mut more_frames = 0;
-        for mut input in inputs {
-            while let Err(_elapsed) = tokio::time::timeout(DELIVERY_WAIT, self.reply(&mut input)).await {
-                if more_frames == DELIVERY_FRAMES_MAX {
-                    tracing::debug!(page_ms = self.page_ms(), "the browser did not acknowledge an input");
-                    return Ok(());
-                }
-                more_frames += 1;
-                self.frame(FRAME_MS, Draw::Yes).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Waits until the page has done what it was last told, so that its findings belong to this moment; looks at
     /// its memory on the way.
-    async fn settle(&mut self) -> Result<(), Stop> {
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         let usage = self.call(&GetHeapUsageParams::default()).await?;
         self.findings.settle();
         self.look_at_memory(&usage)
