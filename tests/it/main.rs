@@ -50,5 +50,6 @@ mod sandbox_limits;
 mod sandbox_missing;
 mod sandbox_remote;
 mod sandbox_slots;
+mod sandbox_verdicts;
 mod steps_offline;
 mod support;

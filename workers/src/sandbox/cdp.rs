@@ -21,7 +21,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::events::{Event, SessionEvent};
+use super::{
+    events::{Event, SessionEvent},
+    json,
+};
 
 /// A longer message is dropped unread. The largest honest one is a screenshot, about 8 MiB.
 const MESSAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -222,7 +225,8 @@ async fn read(mut output: impl AsyncRead + Unpin, shared: Arc<Shared>) {
     let mut splitter = Splitter::default();
     let mut buffer = vec![0; CHUNK_BYTES];
     while let Ok(length @ 1..) = output.read(&mut buffer).await {
-        for message in splitter.push(buffer.get(..length).unwrap_or_default()) {
+        for mut message in splitter.push(buffer.get(..length).unwrap_or_default()) {
+            json::mend(&mut message);
             dispatch(&shared, &message).await;
         }
     }

@@ -9,7 +9,7 @@ use super::{
         ConsoleCalled, DialogOpening, ExceptionDetails, LogEntry, RemoteObject, RequestPaused, StackTrace,
     },
     findings::{Observation, Place},
-    keys,
+    json, keys,
     page::PAGE_URL,
     stack,
 };
@@ -82,7 +82,7 @@ pub(super) enum Announcement {
 
 /// Reads what `init.js` sent; the page's `source` says which keys it means to handle.
 pub(super) fn announced(payload: &str, source: &str) -> Option<Announcement> {
-    let Announced(kind, text, file, line, column) = serde_json::from_str(payload).ok()?;
+    let Announced(kind, text, file, line, column) = json::from_text(payload).ok()?;
     let first = text.lines().next().unwrap_or_default();
     Some(match kind.as_str() {
         "animates" => Announcement::Animates,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use mondo_jobs::finding::{Coverage, Listener};
 
-use super::run::{Run, Stop};
+use super::{
+    json,
+    run::{Run, Stop},
+};
 
 /// The script that keeps count.
 pub(super) const LISTENERS: &str = include_str!("listeners.js");
@@ -24,7 +27,7 @@ const TELL_MAX: Duration = Duration::from_millis(500);
 
 /// Reads what the script told: event, target in words, whether it was reached.
 pub(super) fn read(told: &str) -> Option<Coverage> {
-    let pairs: Vec<(String, String, bool)> = serde_json::from_str(told).ok()?;
+    let pairs: Vec<(String, String, bool)> = json::from_text(told).ok()?;
     let reached = pairs.iter().filter(|(.., reached)| *reached).count();
     let short = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect();
     let unreached = pairs.iter().filter(|(.., reached)| !reached);

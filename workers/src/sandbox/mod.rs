@@ -22,6 +22,7 @@ mod findings;
 mod guard;
 mod hang;
 mod input;
+mod json;
 mod keys;
 mod local;
 mod look;

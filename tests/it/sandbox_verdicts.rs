@@ -1,0 +1,29 @@
+//! Pages that got, or gave another page, a verdict that was not theirs: by what they say, by the names that they use, by
+//! what they leave running, by how fast the machine is.
+
+use mondo_jobs::finding::Report;
+use mondo_workers::sandbox::BackendChoice;
+
+use crate::support::sandbox::{execute, pool};
+
+/// What was found, in words.
+fn messages(report: &Report) -> Vec<&str> {
+    report.findings.iter().map(|finding| finding.message.as_str()).collect()
+}
+
+#[tokio::test]
+async fn half_a_symbol_hides_nothing_and_blames_nobody() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "half_symbols").await;
+    let cut = format!("{}\u{fffd}", "x".repeat(39));
+    let expected = [
+        "half of \u{fffd}",
+        "Error: half of \u{fffd}",
+        "Error: hidden half of \u{fffd}",
+        &format!("the text of p \"{cut}\" has a contrast of only 1.6"),
+        "ReferenceError: missing is not defined",
+    ];
+    assert_eq!(messages(&report), expected, "{report:#?}");
+    assert!(report.coverage.is_some_and(|coverage| coverage.reached == 1), "its button is used");
+    pool.close().await;
+}
