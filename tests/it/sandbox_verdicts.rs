@@ -27,3 +27,14 @@ async fn half_a_symbol_hides_nothing_and_blames_nobody() {
     assert!(report.coverage.is_some_and(|coverage| coverage.reached == 1), "its button is used");
     pool.close().await;
 }
+
+#[tokio::test]
+async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let first = execute(&pool, "late_after_request").await;
+    let late = first.findings.last().unwrap();
+    assert_eq!(late.message, "Error: at 20", "{first:#?}");
+    assert!((19_500..=20_000).contains(&late.page_ms), "{late:?}");
+    assert_eq!(execute(&pool, "late_after_request").await.hash, first.hash);
+    pool.close().await;
+}

@@ -41,7 +41,7 @@ impl Run<'_> {
             self.found(classify::navigation(&request.request.url, self.source));
             return;
         }
-        self.fetching = true;
+        self.has_asked = true;
         let refuse = FailRequestParams::new(request.request_id.clone(), ErrorReason::BlockedByClient);
         drop(self.page.cdp.send(Some(session), &refuse));
         self.found_some(classify::request(request, self.source));
@@ -49,7 +49,7 @@ impl Run<'_> {
 
     /// A worker, or a frame with a process of its own; it waits until it is told to run.
     pub(super) fn on_child(&mut self, session: &str, kind: &str) -> Result<(), Stop> {
-        self.fetching = true;
+        self.has_asked = true;
         self.children += 1;
         if self.children > CHILDREN_MAX {
             let message = format!("the page starts more than {CHILDREN_MAX} workers");
@@ -57,6 +57,7 @@ impl Run<'_> {
             return Err(Stop::Ended);
         }
         if kind == "worker" {
+            self.had_workers = true;
             let script = real::worker_script(self.seed, self.page_ms());
             drop(self.page.cdp.send(Some(session), &script));
             self.workers.push(session.to_owned());

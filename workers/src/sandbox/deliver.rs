@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
+use chromiumoxide::cdp::js_protocol::runtime::GetHeapUsageParams;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{
-    cdp::Pending,
+    cdp::{CdpError, Pending},
     run::{Draw, FRAME_MS, Run, Stop},
+    time::IDLE_ANSWERS,
 };
 
 /// Page time between two drawn frames while inputs follow each other closely, in milliseconds.
 const CLOSE_FRAMES_MS: f64 = 60.0;
 
-/// Real time that an input may wait for its reply before the page gets one more frame. Replies take about a
-/// millisecond; the rest is for busy machines, because one frame more would be another execution.
-const DELIVERY_WAIT: Duration = Duration::from_millis(500);
+/// Silence after which a page that has not taken an input is asked whether it is idle. It takes most within a
+/// millisecond.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// Frames after which an input counts as delivered though the browser did not say so.
 const DELIVERY_FRAMES_MAX: u32 = 8;
@@ -54,7 +57,7 @@ impl Run<'_> {
     async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
         let mut more_frames = 0;
         for mut input in inputs {
-            while let Err(_elapsed) = tokio::time::timeout(DELIVERY_WAIT, self.reply(&mut input)).await {
+            while !self.is_taken(&mut input).await? {
                 if more_frames == DELIVERY_FRAMES_MAX {
                     tracing::debug!(page_ms = self.page_ms(), "the browser did not acknowledge an input");
                     return Ok(());
@@ -64,5 +67,21 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Waits for the reply to an input. A page that has become idle without it waits for a frame.
+    async fn is_taken(&mut self, input: &mut Pending<Value>) -> Result<bool, Stop> {
+        for _ in 0..IDLE_ANSWERS {
+            match timeout(QUIET, self.reply(input)).await {
+                Ok(Ok(_)) => return Ok(true),
+                Ok(Err(Stop::Failed(CdpError::Refused { method, message }))) => {
+                    tracing::debug!(method, message, "an input was refused");
+                    return Ok(true);
+                }
+                Ok(Err(stop)) => return Err(stop),
+                Err(_elapsed) => drop(self.call(&GetHeapUsageParams::default()).await?),
+            }
+        }
+        Ok(false)
     }
 }

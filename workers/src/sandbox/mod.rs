@@ -37,6 +37,7 @@ mod remote;
 mod run;
 mod screen;
 mod stack;
+mod time;
 mod usage;
 mod views;
 mod watch;

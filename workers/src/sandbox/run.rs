@@ -12,7 +12,6 @@ use chromiumoxide::{
     Command,
     cdp::{
         browser_protocol::{
-            emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
             headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
             page::HandleJavaScriptDialogParams,
         },
@@ -44,15 +43,6 @@ pub(super) const FRAME_MS: f64 = 17.0;
 
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
-
-/// Real time that a page's time may stand still for something that it asked for. Everything is answered at once.
-const FETCH_WAIT: Duration = Duration::from_millis(150);
-
-/// The same for a page that has had workers: one that was ended while it was loading is never answered.
-const WORKER_WAIT: Duration = Duration::from_secs(1);
-
-/// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
-const TASKS_PER_MOMENT_MAX: i64 = 1000;
 
 /// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
@@ -109,22 +99,22 @@ pub(super) struct Run<'a> {
     growth_look_due_ms: f64,
     pub(super) drawn_ms: f64,
     started: Instant,
-    watch: Watch,
-    budgets_spent: u32,
+    pub(super) watch: Watch,
+    pub(super) budgets_spent: u32,
     pub(super) served: u32,
     parsed: bool,
     pub(super) own_scripts: HashSet<String>,
     pub(super) paused: Option<Paused>,
     end: Option<Observation>,
     pub(super) locating: bool,
-    /// The page has asked for something since its time was last seen to pass.
-    pub(super) fetching: bool,
+    /// The page has asked for something, or started a worker, since its time was last seen to pass.
+    pub(super) has_asked: bool,
     /// Seeds what is random in the page, 32 bits of the execution's.
     pub(super) seed: u32,
     /// The sessions of its workers, and for how long they may keep it waiting yet.
     pub(super) workers: Vec<String>,
     pub(super) workers_wait: Duration,
-    had_workers: bool,
+    pub(super) had_workers: bool,
     pub(super) children: u32,
     /// The page asks for frame after frame.
     pub(super) animates: bool,
@@ -137,7 +127,7 @@ pub(super) struct Run<'a> {
     pub(super) elements: Option<u64>,
 }
 
-enum Happened {
+pub(super) enum Happened {
     Event(Box<SessionEvent>),
     Silence(Silence),
 }
@@ -165,7 +155,7 @@ impl<'a> Run<'a> {
             paused: None,
             end: None,
             locating: false,
-            fetching: false,
+            has_asked: false,
             children: 0,
             seed: 0,
             workers: Vec::new(),
@@ -255,45 +245,6 @@ impl<'a> Run<'a> {
         self.draw(step_ms, draw).await
     }
 
-    /// Lets page time pass: timers run, nothing is drawn. It stands still while the page waits for an answer of
-    /// ours, so that it does not matter how fast we are.
-    pub(super) async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
-        let awaited = self.budgets_spent + 1;
-        self.grant(step_ms, VirtualTimePolicy::PauseIfNetworkFetchesPending);
-        while self.budgets_spent < awaited {
-            let happened = next(self.page, &mut self.watch);
-            let wait = if self.fetching { Some(FETCH_WAIT) } else { self.had_workers.then_some(WORKER_WAIT) };
-            let happened = if let Some(wait) = wait {
-                // What a page asks for while its time is paused, in the handler of an input, is delivered only in
-                // time, and time waits for the delivery. Nothing has passed yet, so all of the step is to come.
-                let Ok(happened) = tokio::time::timeout(wait, happened).await else {
-                    self.fetching = false;
-                    self.grant(step_ms, VirtualTimePolicy::Advance);
-                    continue;
-                };
-                happened
-            } else {
-                happened.await
-            };
-            self.handle(happened)?;
-            self.check_end()?;
-        }
-        self.fetching = false;
-        self.watch.alive();
-        // What the page did is reported before the end of its time, on the same way.
-        self.findings.settle();
-        self.page_ms += step_ms;
-        self.page.ticks += step_ms;
-        self.pass_in_workers(step_ms).await
-    }
-
-    fn grant(&self, step_ms: f64, policy: VirtualTimePolicy) {
-        let mut pass = SetVirtualTimePolicyParams::new(policy);
-        pass.budget = Some(step_ms);
-        pass.max_virtual_time_task_starvation_count = Some(TASKS_PER_MOMENT_MAX);
-        drop(self.page.send(&pass));
-    }
-
     async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
         self.frames += 1;
         self.drawn_ms = self.page_ms;
@@ -320,13 +271,13 @@ impl<'a> Run<'a> {
         Ok(drawn.screenshot_data.and_then(|data| STANDARD.decode(String::from(data)).ok()))
     }
 
-    fn check_end(&mut self) -> Result<(), Stop> {
+    pub(super) fn check_end(&mut self) -> Result<(), Stop> {
         let Some(end) = self.end.take() else { return Ok(()) };
         self.found(end);
         Err(Stop::Ended)
     }
 
-    fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
+    pub(super) fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
         match happened {
             Happened::Event(event) => self.on_event(*event),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
@@ -369,10 +320,7 @@ impl<'a> Run<'a> {
                     Some(Announcement::Covered(_)) | None => {}
                 }
             }
-            Event::Attached { session, kind } => {
-                self.had_workers = true;
-                self.on_child(&session, &kind)?;
-            }
+            Event::Attached { session, kind } => self.on_child(&session, &kind)?,
             Event::ScriptParsed(script) => {
                 if script.url.is_empty() {
                     self.found_some(classify::evaluated(script.stack_trace.as_ref()));
@@ -416,7 +364,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Happened> + 'r {
+pub(super) fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Happened> + 'r {
     let events = &mut page.events;
     async move {
         tokio::select! {
