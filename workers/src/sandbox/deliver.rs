@@ -53,7 +53,8 @@ impl Run<'_> {
         self.settle().await
     }
 
-    /// Waits for the replies to inputs; a page that needs more frames than expected gets them.
+    /// Waits for the replies to inputs; a page that needs another frame for one gets it in the same moment. Whether it
+    /// does may depend on the machine, for an input may come too late for the frame that it was sent ahead of.
     async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
         let mut more_frames = 0;
         for mut input in inputs {
@@ -63,7 +64,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 more_frames += 1;
-                self.frame(FRAME_MS, Draw::Yes).await?;
+                self.draw_again(more_frames).await?;
             }
         }
         Ok(())

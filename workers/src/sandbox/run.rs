@@ -250,13 +250,7 @@ impl<'a> Run<'a> {
         self.drawn_ms = self.page_ms;
         let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;
         let look = due.then(|| self.page.send(&GetHeapUsageParams::default()));
-        let begin = BeginFrameParams {
-            // The browser cuts this to whole microseconds, and sums of fractions fall now below, now above one.
-            frame_time_ticks: Some(((self.page.ticks * 1000.0).round() + 0.5) / 1000.0),
-            interval: Some(step_ms),
-            no_display_updates: Some(draw == Draw::No),
-            screenshot: (draw == Draw::Screenshot).then(png),
-        };
+        let begin = self.begin_frame(step_ms, draw, 0);
         let drawn = self.call(&begin).await?;
         if let Some(mut look) = look {
             let usage = self.reply(&mut look).await?;
@@ -269,6 +263,24 @@ impl<'a> Run<'a> {
         }
         self.findings.settle();
         Ok(drawn.screenshot_data.and_then(|data| STANDARD.decode(String::from(data)).ok()))
+    }
+
+    /// Draws the last moment once more: to the page no time has passed, and the frame counts for nothing.
+    pub(super) async fn draw_again(&mut self, times: u32) -> Result<(), Stop> {
+        let begin = self.begin_frame(FRAME_MS, Draw::Yes, times);
+        self.call(&begin).await.map(drop)
+    }
+
+    /// Frames of one moment differ by a microsecond.
+    fn begin_frame(&self, step_ms: f64, draw: Draw, times: u32) -> BeginFrameParams {
+        // The browser cuts this to whole microseconds, and sums of fractions fall now below, now above one.
+        let micros = (self.page.ticks * 1000.0).round() + 0.5 + f64::from(times);
+        BeginFrameParams {
+            frame_time_ticks: Some(micros / 1000.0),
+            interval: Some(step_ms),
+            no_display_updates: Some(draw == Draw::No),
+            screenshot: (draw == Draw::Screenshot).then(png),
+        }
     }
 
     pub(super) fn check_end(&mut self) -> Result<(), Stop> {
