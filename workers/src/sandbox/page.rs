@@ -11,6 +11,7 @@ use chromiumoxide::{
             browser::BrowserContextId,
             emulation::{SetVirtualTimePolicyParams, VirtualTimePolicy},
             fetch::{self, FulfillRequestParams, HeaderEntry},
+            headless_experimental::BeginFrameParams,
             inspector, log,
             network::TimeSinceEpoch,
             page,
@@ -21,7 +22,7 @@ use chromiumoxide::{
         },
         js_protocol::{
             debugger,
-            runtime::{self, RunIfWaitingForDebuggerParams},
+            runtime::{self, EvaluateParams, RunIfWaitingForDebuggerParams},
         },
     },
 };
@@ -47,6 +48,13 @@ const PREPARE_MAX: Duration = Duration::from_secs(15);
 
 /// How long a browser may take to end a page. One that takes longer is replaced.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// Puts a line into an empty page.
+const SOMETHING: &str = "document.body.append(document.createElement('hr'))";
+
+/// How long it may take to draw that, which is a millisecond's work, and how many frames it may take.
+const DRAW_MAX: Duration = Duration::from_secs(1);
+const DRAWS_MAX: u32 = 50;
 
 /// One fresh page.
 pub(super) struct Page {
@@ -81,6 +89,33 @@ impl Page {
         let mut page = Self { cdp: cdp.clone(), session, events, listener, frame, ticks: 0.0, context };
         page.enable().await?;
         Ok(page)
+    }
+
+    /// The same in a browser that has had a page. Its process and its scripts have ended with it, but what draws is
+    /// shared, and busy until it has drawn all that the last page has left there.
+    ///
+    /// # Errors
+    /// Also when nothing is drawn in time; then the browser must be replaced.
+    pub(super) async fn prepare_after_another(cdp: &Cdp) -> Result<Self, CdpError> {
+        let page = Self::prepare(cdp).await?;
+        page.see_it_drawn().await?;
+        Ok(page)
+    }
+
+    /// Puts something into the empty page and waits for a frame that shows it. What draws may be too busy even to be
+    /// asked: such frames come at once and show nothing new.
+    async fn see_it_drawn(&self) -> Result<(), CdpError> {
+        self.cdp.call(Some(&self.session), &EvaluateParams::new(SOMETHING), DRAW_MAX).await?;
+        for frame in 1..=DRAWS_MAX {
+            // All in the moment in which the page's time stands still.
+            let ticks = self.ticks + f64::from(frame) / 1000.0;
+            let begin = BeginFrameParams { frame_time_ticks: Some(ticks), ..Default::default() };
+            if self.cdp.call(Some(&self.session), &begin, DRAW_MAX).await?.has_damage {
+                return Ok(());
+            }
+            tokio::time::sleep(DRAW_MAX / DRAWS_MAX).await;
+        }
+        Err(CdpError::Silent { method: BeginFrameParams::IDENTIFIER.to_owned(), limit: DRAW_MAX })
     }
 
     async fn enable(&mut self) -> Result<(), CdpError> {

@@ -212,7 +212,8 @@ impl Inner {
         }
     }
 
-    /// Ends the page and makes the next one; a browser that cannot is replaced, and so is one that has had its pages.
+    /// Ends the page and makes the next one; a browser that cannot is replaced, because it is still busy with the last
+    /// one, and so is one that has had its pages.
     async fn refresh(&self, slot: Slot) {
         if slot.spent {
             slot.kill().await;
@@ -226,7 +227,7 @@ impl Inner {
             return self.warm_up().await;
         }
         let next = match page.close().await {
-            Ok(()) => Page::prepare(&browser.cdp).await,
+            Ok(()) => Page::prepare_after_another(&browser.cdp).await,
             Err(error) => Err(error),
         };
         match next {
