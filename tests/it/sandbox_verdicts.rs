@@ -29,6 +29,16 @@ async fn half_a_symbol_hides_nothing_and_blames_nobody() {
 }
 
 #[tokio::test]
+async fn names_of_the_page_are_not_taken_for_those_of_the_browser() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "own_names").await;
+    assert_eq!(report.findings, []);
+    let coverage = report.coverage.unwrap();
+    assert_eq!((coverage.listeners, coverage.reached), (2, 2), "{coverage:?}");
+    pool.close().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
     let pool = pool(BackendChoice::Local, 1).await;
     let first = execute(&pool, "late_after_request").await;

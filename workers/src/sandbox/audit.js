@@ -81,8 +81,8 @@
   let looked = 0;
   for (const element of document.querySelectorAll("body *")) {
     if (looked >= 150) break;
-    const says = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
-    if (!says || !(element instanceof HTMLElement) || element.matches("script,style,option") || !visible(element)) continue;
+    const says = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!says || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
     looked += 1;
     const ink = colour(getComputedStyle(element).color);
     const paper = ink.alpha === 1 ? behind(element) : null;

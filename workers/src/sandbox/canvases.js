@@ -2,7 +2,7 @@
 // in CSS pixels. One that listens to the pointer may be empty because nobody has drawn in it yet.
 [...document.querySelectorAll("canvas")].slice(0, 20).flatMap((canvas) => {
   const { left, top, width, height, right, bottom } = canvas.getBoundingClientRect();
-  if (width < 50 || height < 50 || left < 0 || top < 0 || right > innerWidth || bottom > innerHeight) return [];
+  if (width < 50 || height < 50 || left < 0 || top < 0 || right > window.innerWidth || bottom > window.innerHeight) return [];
   const shares = [[0.5, 0.5], [0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]];
   if (!shares.every(([x, y]) => document.elementFromPoint(left + width * x, top + height * y) === canvas)) return [];
   const style = getComputedStyle(canvas);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use mondo_jobs::finding::{Coverage, Listener};
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 pub(super) const LISTENERS: &str = include_str!("listeners.js");
 
 /// The event at which it tells.
-const ASK: &str = "dispatchEvent(new Event('mondo:coverage'))";
+const ASK: &str = "mondo:coverage";
 
 /// The most listeners that are named.
 const UNREACHED_MAX: usize = 100;
@@ -44,9 +43,7 @@ pub(super) fn read(told: &str) -> Option<Coverage> {
 impl Run<'_> {
     /// Asks the page what it listens to and what of that was reached.
     pub(super) async fn ask_for_coverage(&mut self) -> Result<(), Stop> {
-        let mut ask = EvaluateParams::new(ASK);
-        ask.silent = Some(true);
-        self.call(&ask).await?;
+        self.tell(ASK, 0).await?;
         self.until(TELL_MAX, |run| run.coverage.is_some()).await
     }
 }

@@ -3,7 +3,7 @@
 [...document.querySelectorAll("button,[role=button],input[type=button],a[href]")].flatMap((element) => {
   const { left, top, width, height } = element.getBoundingClientRect();
   const [x, y] = [left + width / 2, top + height / 2];
-  if (width < 4 || height < 4 || x < 0 || y < 0 || x > innerWidth || y > innerHeight) return [];
+  if (width < 4 || height < 4 || x < 0 || y < 0 || x > window.innerWidth || y > window.innerHeight) return [];
   if (element.disabled || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return [];
   if (getComputedStyle(element).pointerEvents === "none") return [];
   const on = document.elementFromPoint(x, y);

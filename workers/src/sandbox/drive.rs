@@ -1,7 +1,7 @@
 //! The plan of one execution: what is done with a page, and in which order.
 //!
-//! load → idle → click everything → keys → click again → late → phone. Page time is virtual: it passes frame by
-//! frame, at 60 frames a second while something is done and more coarsely while nothing is.
+//! load → idle → click everything → keys → click again → late → what is fresh → long wait → phone → real. Page time is
+//! virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
 
 use chromiumoxide::cdp::browser_protocol::{
     emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
@@ -109,11 +109,9 @@ impl Run<'_> {
         Ok(early)
     }
 
-    /// From now on the page's own animation is called once in so many milliseconds. A page may be kept from its
-    /// answer by what it did to its globals; then it goes on as before.
+    /// From now on the page's own animation is called once in so many milliseconds.
     async fn pace(&mut self, pace_ms: u32) -> Result<(), Stop> {
-        let tell = format!("dispatchEvent(new CustomEvent('__mondoPace', {{ detail: {pace_ms} }}))");
-        self.read::<bool>(&tell).await.map(drop)
+        self.tell("__mondoPace", pace_ms).await
     }
 
     /// Gives whether the page is animated and yet looks as it did `early`.

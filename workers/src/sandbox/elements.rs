@@ -47,7 +47,11 @@ const PICK: &str = "function (index) {
   const { element } = this[index];
   const values = { color: '#336699', date: '2024-02-29', 'datetime-local': '2024-02-29T13:37', month: '2024-02', time: '13:37', week: '2024-W09' };
   element.value = values[element.type];
-  for (const kind of ['input', 'change']) element.dispatchEvent(new Event(kind, { bubbles: true }));
+  for (const kind of ['input', 'change']) {
+    const event = document.createEvent('Event');
+    event.initEvent(kind, true, false);
+    element.dispatchEvent(event);
+  }
 }";
 
 /// What `probe.js` found, by its index there.

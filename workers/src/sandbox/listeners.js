@@ -5,6 +5,8 @@
   const send = globalThis.__mondoReport;
   delete globalThis.__mondoReport;
   const encode = JSON.stringify;
+  // As in init.js, the browser's own: a page may declare a `Node` or a `Map` of its own.
+  const { Map, Node, Reflect, String } = globalThis;
   const register = EventTarget.prototype.addEventListener;
   const pathOf = Event.prototype.composedPath;
   // What no use of a page brings about, and what only tells that it has failed or ends.

@@ -115,6 +115,16 @@ impl Run<'_> {
         self.found(Observation::advice(FindingClass::Still, message, None));
     }
 
+    /// Tells the scripts in the page something, with an event that does not depend on the page's globals: a class
+    /// `Event` of its own would be another one.
+    pub(super) async fn tell(&mut self, event: &str, detail: u32) -> Result<(), Stop> {
+        let told = "const told = document.createEvent('CustomEvent')";
+        let init = format!("told.initCustomEvent('{event}', false, false, {detail})");
+        let mut tell = EvaluateParams::new(format!("{{ {told}; {init}; window.dispatchEvent(told); }}"));
+        tell.silent = Some(true);
+        self.call(&tell).await.map(drop)
+    }
+
     /// Evaluates a script with the console's helpers; nothing where the page kept it from its answer.
     pub(super) async fn read<T: DeserializeOwned>(&mut self, script: &str) -> Result<Option<T>, Stop> {
         let mut look = EvaluateParams::new(script);

@@ -16,8 +16,10 @@ const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
 /// How many elements a page may add to those it had at first.
 const ELEMENTS_ADDED_MAX: u64 = 10_000;
 
-/// A frame is a document of its own and counts as many elements.
-const COUNT: &str = "document.getElementsByTagName('*').length + 50 * length";
+/// A frame is a document of its own and counts as many elements. Only names that no page can give another meaning: a
+/// `length` of the page's own would count.
+const COUNT: &str =
+    "document.getElementsByTagName('*').length + 50 * document.querySelectorAll('iframe,frame').length";
 
 impl Run<'_> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]

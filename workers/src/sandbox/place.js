@@ -4,12 +4,12 @@ function (index) {
   const { element } = this[index];
   if (!element.isConnected || element.disabled) return null;
   let box = element.getBoundingClientRect();
-  if (box.bottom > innerHeight || box.top < 0) {
+  if (box.bottom > window.innerHeight || box.top < 0) {
     element.scrollIntoView({ block: "center", behavior: "instant" });
     box = element.getBoundingClientRect();
   }
   const left = Math.max(0, box.left), top = Math.max(0, box.top);
-  const right = Math.min(innerWidth, box.right), bottom = Math.min(innerHeight, box.bottom);
+  const right = Math.min(window.innerWidth, box.right), bottom = Math.min(window.innerHeight, box.bottom);
   if (right - left < 2 || bottom - top < 2) return null;
   const style = getComputedStyle(element);
   if (style.visibility !== "visible" || style.pointerEvents === "none") return null;

@@ -23,7 +23,7 @@ pub(super) const WORKERS_WAIT_MAX: Duration = Duration::from_secs(5);
 const WORKER_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// The event at which `init.js` tells the page what it has held back.
-const BEGIN: &str = "dispatchEvent(new Event('mondo:real'))";
+const BEGIN: &str = "mondo:real";
 
 const WORKER: &str = include_str!("worker.js");
 
@@ -71,9 +71,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.findings.enter_timeless("real", self.page_ms());
-        let mut begin = EvaluateParams::new(BEGIN);
-        begin.silent = Some(true);
-        self.call(&begin).await?;
+        self.tell(BEGIN, 0).await?;
         let mut due = Instant::now();
         for _ in 0..REAL_FRAMES {
             due += Duration::from_secs_f64(FRAME_MS / 1000.0);
