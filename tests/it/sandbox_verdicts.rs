@@ -48,3 +48,12 @@ async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
     assert_eq!(execute(&pool, "late_after_request").await.hash, first.hash);
     pool.close().await;
 }
+
+#[tokio::test]
+async fn a_few_places_to_drop_something_are_looked_at() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "many_targets").await;
+    let asked = messages(&report).iter().find_map(|message| message.strip_prefix("asked ")?.parse().ok());
+    assert!(asked.is_some_and(|asked: u32| (1..=64).contains(&asked)), "{report:#?}");
+    pool.close().await;
+}

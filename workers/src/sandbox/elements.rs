@@ -22,6 +22,9 @@ const USES_MAX: usize = 20;
 /// The most that are used because they have appeared since.
 const FRESH_USES_MAX: usize = 8;
 
+/// The most places to drop something that are looked at for one that a person could reach.
+const TARGETS_MAX: usize = 8;
+
 /// The most buttons that are pressed twice in a row: a list may end at the third press.
 const TWICE_MAX: usize = 6;
 
@@ -178,6 +181,7 @@ impl Run<'_> {
         let mut targets: Vec<usize> = (0..elements.list.len()).collect();
         targets.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.kind == "target"));
         targets.shuffle(random);
+        targets.truncate(TARGETS_MAX);
         for index in targets {
             if let Some(area) = self.place(elements, index).await? {
                 let words = elements.list.get(index).map(|usable| usable.words.clone());
