@@ -50,6 +50,14 @@ async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_page_makes_impossible_is_no_crash() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "deep_answer").await;
+    assert_eq!((messages(&report), report.page_ms > 20_000), (Vec::new(), true), "{report:#?}");
+    pool.close().await;
+}
+
+#[tokio::test]
 async fn a_few_places_to_drop_something_are_looked_at() {
     let pool = pool(BackendChoice::Local, 1).await;
     let report = execute(&pool, "many_targets").await;

@@ -1,34 +1,28 @@
 //! A page that no longer answers: where it is, and what is said of it.
 
-use std::time::Duration;
-
 use chromiumoxide::cdp::js_protocol::debugger;
 use mondo_jobs::finding::FindingClass;
 
 use super::{
     findings::Observation,
-    run::{Run, Stop},
+    limit::CPU_SECS_MAX,
+    run::{Happened, Run, Stop},
     stack,
     stack::place_of,
     watch::Silence,
 };
 
-/// How long a hung page may take to say where it is.
-const LOCATE_MAX: Duration = Duration::from_millis(600);
-
-/// Real time after which a page is too slow to be executed to its end.
-const WALL_MS_MAX: u64 = 30_000;
-
 impl Run<'_> {
-    /// Ends a page that is too slow, or of which there is nothing more to learn.
-    pub(super) fn look_at_pace(&mut self) -> Result<(), Stop> {
-        if self.wall_ms() > WALL_MS_MAX {
-            let (page_ms, secs) = (self.page_ms(), WALL_MS_MAX / 1000);
-            let message = format!("the page is too slow: {page_ms} ms of its time took {secs} s");
-            self.found(Observation::blocking(FindingClass::Hang, &message, None));
-            return Err(Stop::Ended);
-        }
+    /// Ends a page of which there is nothing more to learn.
+    pub(super) fn look_at_flood(&self) -> Result<(), Stop> {
         if self.findings.are_a_flood() { Err(Stop::Ended) } else { Ok(()) }
+    }
+
+    /// Reports a page that has used up its processor time.
+    pub(super) fn report_slow(&mut self) {
+        let message =
+            format!("the page is too slow: its use takes more than {CPU_SECS_MAX} s of processor time");
+        self.found(Observation::blocking(FindingClass::Hang, &message, None));
     }
 
     /// Asks a hung page where it is and reports that.
@@ -40,16 +34,14 @@ impl Run<'_> {
         }
         self.locating = true;
         drop(self.page.send(&debugger::PauseParams::default()));
-        let paused = async {
-            while self.paused.is_none() {
-                let Some(event) = self.page.events.recv().await else { return };
-                if self.on_event(event).is_err() {
-                    return;
-                }
+        self.alive();
+        while self.paused.is_none() {
+            // One that does not stop within as long again is reported all the same, only with no place.
+            let Happened::Event(event) = self.next().await else { break };
+            if self.on_event(*event).is_err() {
+                break;
             }
-        };
-        // Without an answer there is a finding all the same, only with no place.
-        let _ = tokio::time::timeout(LOCATE_MAX, paused).await;
+        }
         let paused = self.paused.take();
         let stack =
             paused.as_ref().map_or_else(Vec::new, |paused| stack::of_paused(paused, &self.own_scripts));

@@ -8,6 +8,7 @@ use mondo_jobs::finding::FindingClass;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
+    cdp::CdpError,
     classify,
     findings::Observation,
     run::{Draw, FRAME_MS, Run, Stop},
@@ -131,7 +132,12 @@ impl Run<'_> {
         look.include_command_line_api = Some(true);
         look.silent = Some(true);
         look.return_by_value = Some(true);
-        let value = self.call(&look).await?.result.value.unwrap_or_default();
+        let value = match self.call(&look).await {
+            Ok(read) => read.result.value.unwrap_or_default(),
+            // Nested too deeply, for one.
+            Err(Stop::Failed(CdpError::Refused { .. })) => return Ok(None),
+            Err(stop) => return Err(stop),
+        };
         Ok(serde_json::from_value(value).ok())
     }
 }

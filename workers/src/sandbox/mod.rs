@@ -24,6 +24,7 @@ mod hang;
 mod input;
 mod json;
 mod keys;
+mod limit;
 mod local;
 mod look;
 mod memory;

@@ -16,14 +16,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Backend,
     browser::{Browser, failed},
+    cdp::CdpError,
     old,
     page::Page,
     run::{Run, Stop},
     usage::Usage,
 };
-
-/// How often a page is tried again when its browser fails.
-const BROWSER_FAILURES_MAX: u32 = 2;
 
 /// Pages after which a browser is replaced, so that what it leaks does not add up. A start costs what a check does.
 const PAGES_PER_BROWSER_MAX: u32 = 100;
@@ -155,29 +153,27 @@ type Answer = oneshot::Sender<Result<Report, SandboxError>>;
 impl Inner {
     /// Executes one page, answers, and makes the slot ready for the next before the permit is given back.
     async fn serve(&self, execution: Execution, mut answer: Answer, permit: OwnedSemaphorePermit) {
-        let mut failures = 0;
-        loop {
+        for again in [false, true] {
             let mut slot = match self.take_or_start().await {
                 Ok(slot) => slot,
                 Err(error) => {
                     let _ = answer.send(Err(error));
-                    return;
+                    break;
                 }
             };
             let result = tokio::select! {
-                result = execute(&mut slot, &execution, failures > 0) => Some(result),
+                result = execute(&mut slot, &execution, again) => Some(result),
                 () = answer.closed() => None,
                 () = self.closing.cancelled() => None,
             };
             match result {
-                Some(Err(message)) => {
-                    tracing::warn!(message, "a browser failed and is replaced");
+                Some(Err(stop)) => {
+                    tracing::warn!(%stop, "a browser failed and is replaced");
                     slot.kill().await;
-                    failures += 1;
-                    if failures < BROWSER_FAILURES_MAX {
+                    if !again && !matches!(stop, Stop::Late) {
                         continue;
                     }
-                    let _ = answer.send(Err(failed("executing a page", message)));
+                    let _ = answer.send(Err(failed("executing a page", stop.to_string())));
                 }
                 Some(Ok(report)) => {
                     let _ = answer.send(Ok(report));
@@ -185,9 +181,9 @@ impl Inner {
                 }
                 None => self.refresh(slot).await,
             }
-            drop(permit);
-            return;
+            break;
         }
+        drop(permit);
     }
 
     async fn take_or_start(&self) -> Result<Slot, SandboxError> {
@@ -270,7 +266,7 @@ impl Inner {
 
 /// Executes one page to its end, which may be a hang or a crash: those are findings. A page in which the browser
 /// breaks down `again`, a second one, is to blame for it.
-async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<Report, String> {
+async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<Report, Stop> {
     let Slot { browser, page, spent } = slot;
     let mut run = Run::new(page, &execution.page);
     run.views = execution.views.then(Vec::new);
@@ -310,15 +306,15 @@ async fn execute(slot: &mut Slot, execution: &Execution, again: bool) -> Result<
     Ok(Report { hash: report.digest(), ..report })
 }
 
-/// Makes a finding of what ended a page before its plan did.
-async fn explain(run: &mut Run<'_>, stop: Stop, again: bool) -> Result<(), String> {
+/// Makes a finding of what ended a page before its plan did. A browser that refuses a command is another one than we
+/// know, or the mistake is ours: no page is to blame for that.
+async fn explain(run: &mut Run<'_>, stop: Stop, again: bool) -> Result<(), Stop> {
     match stop {
         Stop::Ended => {}
         Stop::Hang(silence) => run.locate_hang(silence).await,
         Stop::Outgrown(bytes) => run.report_outgrown(bytes),
-        Stop::Stalled | Stop::Failed(_) if again => run.report_breakdown(),
-        Stop::Stalled => return Err("it has not answered for 15 s, though nothing keeps it busy".to_owned()),
-        Stop::Failed(error) => return Err(error.to_string()),
+        Stop::Stalled | Stop::Failed(CdpError::Gone) if again => run.report_breakdown(),
+        Stop::Stalled | Stop::Late | Stop::Failed(_) => return Err(stop),
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashSet,
-    future::Future,
     time::{Duration, Instant},
 };
 
@@ -26,6 +25,7 @@ use super::{
     classify::{self, Announcement},
     events::{Event, Paused, SessionEvent},
     findings::{Findings, Observation},
+    limit::{self, Exceeded, Limit},
     page::{PAGE_URL, Page},
     real, stack,
     watch::{Silence, Watch},
@@ -48,18 +48,26 @@ const PARSE_WAIT: Duration = Duration::from_secs(1);
 const SCRIPTS_MAX: usize = 10_000;
 
 /// Why an execution ended before its plan did.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Stop {
     /// The page no longer answers.
+    #[error("the page no longer answers")]
     Hang(Silence),
     /// The page is at its end, and a finding says why.
+    #[error("the page is at its end")]
     Ended,
     /// Nothing is busy and nothing answers: the browser is broken, or the page broke it. Only a second browser
     /// tells.
+    #[error("it has not answered for 15 s, though nothing keeps it busy")]
     Stalled,
+    /// The machine has not let the page have its processor time.
+    #[error("the machine is too busy: {} s were not enough; lower MONDO_SANDBOX_SLOTS", limit::WALL_MAX.as_secs())]
+    Late,
     /// The browser was ended because it used so many bytes of memory.
+    #[error("it has {0} bytes of memory")]
     Outgrown(u64),
     /// The browser failed.
+    #[error(transparent)]
     Failed(CdpError),
 }
 
@@ -99,7 +107,8 @@ pub(super) struct Run<'a> {
     growth_look_due_ms: f64,
     pub(super) drawn_ms: f64,
     started: Instant,
-    pub(super) watch: Watch,
+    watch: Watch,
+    limit: Limit,
     pub(super) budgets_spent: u32,
     pub(super) served: u32,
     parsed: bool,
@@ -130,11 +139,13 @@ pub(super) struct Run<'a> {
 pub(super) enum Happened {
     Event(Box<SessionEvent>),
     Silence(Silence),
+    Exceeded(Exceeded),
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(page: &'a mut Page, source: &'a str) -> Self {
         let watch = Watch::new(page.cdp.clone(), page.session.clone());
+        let limit = Limit::new(page.cdp.clone());
         Self {
             page,
             source,
@@ -148,6 +159,7 @@ impl<'a> Run<'a> {
             drawn_ms: 0.0,
             started: Instant::now(),
             watch,
+            limit,
             budgets_spent: 0,
             served: 0,
             parsed: false,
@@ -191,6 +203,22 @@ impl<'a> Run<'a> {
         self.reply(&mut pending).await
     }
 
+    /// What happens next.
+    pub(super) async fn next(&mut self) -> Happened {
+        tokio::select! {
+            biased;
+            // First, so that a page that floods us with events is noticed all the same; they end only when due.
+            silence = self.watch.silence() => Happened::Silence(silence),
+            exceeded = self.limit.exceeded() => Happened::Exceeded(exceeded),
+            Some(event) = self.page.events.recv() => Happened::Event(Box::new(event)),
+        }
+    }
+
+    /// The page has given a sign of life.
+    pub(super) fn alive(&mut self) {
+        self.watch.alive();
+    }
+
     pub(super) async fn reply<R: serde::de::DeserializeOwned>(
         &mut self,
         pending: &mut Pending<R>,
@@ -198,7 +226,7 @@ impl<'a> Run<'a> {
         loop {
             tokio::select! {
                 biased;
-                happened = next(self.page, &mut self.watch) => self.handle(happened)?,
+                happened = self.next() => self.handle(happened)?,
                 reply = pending.reply() => {
                     self.watch.alive();
                     return Ok(reply?);
@@ -222,7 +250,7 @@ impl<'a> Run<'a> {
     pub(super) async fn until(&mut self, wait: Duration, so: impl Fn(&Self) -> bool) -> Result<(), Stop> {
         let deadline = tokio::time::Instant::now() + wait;
         while !so(self) {
-            let happened = tokio::time::timeout_at(deadline, next(self.page, &mut self.watch)).await;
+            let happened = tokio::time::timeout_at(deadline, self.next()).await;
             let Ok(happened) = happened else { break };
             self.handle(happened)?;
             self.check_end()?;
@@ -240,7 +268,7 @@ impl<'a> Run<'a> {
 
     /// Lets `step_ms` of page time pass and then draws one frame. Gives the screenshot if asked for one.
     pub(super) async fn frame(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
-        self.look_at_pace()?;
+        self.look_at_flood()?;
         self.pass(step_ms).await?;
         self.draw(step_ms, draw).await
     }
@@ -299,6 +327,11 @@ impl<'a> Run<'a> {
                 Err(Stop::Ended)
             }
             Happened::Silence(silence) => Err(Stop::Hang(silence)),
+            Happened::Exceeded(Exceeded::Page) => {
+                self.report_slow();
+                Err(Stop::Ended)
+            }
+            Happened::Exceeded(Exceeded::Machine) => Err(Stop::Late),
         }
     }
 
@@ -372,18 +405,6 @@ impl<'a> Run<'a> {
         } else {
             // A `debugger` statement.
             drop(self.page.send(&debugger::ResumeParams::default()));
-        }
-    }
-}
-
-pub(super) fn next<'r>(page: &'r mut Page, watch: &'r mut Watch) -> impl Future<Output = Happened> + 'r {
-    let events = &mut page.events;
-    async move {
-        tokio::select! {
-            biased;
-            // First, so that a page that floods us with events is noticed all the same; it ends only when due.
-            silence = watch.silence() => Happened::Silence(silence),
-            Some(event) = events.recv() => Happened::Event(Box::new(event)),
         }
     }
 }

@@ -8,7 +8,7 @@ use chromiumoxide::cdp::{
 };
 use tokio::time::timeout;
 
-use super::run::{Run, Stop, next};
+use super::run::{Run, Stop};
 
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
 const TASKS_PER_MOMENT_MAX: i64 = 1000;
@@ -33,10 +33,9 @@ impl Run<'_> {
         drop(self.page.send(&grant));
         let mut answers = 0;
         while self.budgets_spent < awaited {
-            let happened = next(self.page, &mut self.watch);
             let quiet = if self.has_asked { QUIET } else { WORKERS_QUIET };
             let may_wait = (self.has_asked || self.had_workers) && answers < IDLE_ANSWERS;
-            let happened = if may_wait { timeout(quiet, happened).await } else { Ok(happened.await) };
+            let happened = if may_wait { timeout(quiet, self.next()).await } else { Ok(self.next().await) };
             if let Ok(happened) = happened {
                 self.handle(happened)?;
                 self.check_end()?;
@@ -49,7 +48,7 @@ impl Run<'_> {
             }
         }
         self.has_asked = false;
-        self.watch.alive();
+        self.alive();
         // What the page did is reported before the end of its time, on the same way.
         self.findings.settle();
         self.page_ms += step_ms;
