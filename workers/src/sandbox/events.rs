@@ -2,7 +2,7 @@
 //! our own, with plain strings where the protocol has closed lists: an unknown value in a newer browser must not
 //! lose a whole event.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 /// An event and the session it came from.
@@ -77,8 +77,14 @@ pub(super) struct ExceptionDetails {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RemoteObject {
+    #[serde(default, deserialize_with = "even_null")]
     pub(super) value: Option<Value>,
     pub(super) description: Option<String>,
+}
+
+/// `null` is a value as well, and not the same as none.
+fn even_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
 }
 
 impl RemoteObject {

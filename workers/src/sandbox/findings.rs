@@ -160,13 +160,17 @@ impl Findings {
 
     /// Adds an exception that the browser reported; the suspect that announced it is cleared.
     pub(super) fn add_exception(&mut self, exception_id: i64, observation: Observation, page_ms: u64) {
-        let announced = self.suspects.iter().position(|(suspect, _)| {
-            suspect.class == observation.class && suspect.message == observation.message
-        });
-        // Thrown values that are no errors have other words here than there; the report follows at once.
-        match announced {
-            Some(index) => drop(self.suspects.remove(index)),
-            None => drop(self.suspects.pop()),
+        let of_class = |suspect: &Observation| suspect.class == observation.class;
+        let same_words =
+            |(suspect, _): &(Observation, u64)| of_class(suspect) && suspect.message == observation.message;
+        // Thrown values that are no errors have other words here than there, and rejected ones no place there.
+        let same_place = |(suspect, _): &(Observation, u64)| {
+            of_class(suspect) && (suspect.place.is_none() || suspect.place == observation.place)
+        };
+        let announced =
+            self.suspects.iter().position(same_words).or_else(|| self.suspects.iter().rposition(same_place));
+        if let Some(index) = announced {
+            self.suspects.remove(index);
         }
         if self.by_exception.len() < FINDINGS_MAX {
             self.by_exception.insert(exception_id, observation.clone());
@@ -285,6 +289,20 @@ mod tests {
         let (list, _) = findings.finish();
         let messages: Vec<_> = list.iter().map(|finding| finding.message.as_str()).collect();
         assert_eq!(messages, ["reported", "suppressed"]);
+    }
+
+    #[test]
+    fn an_exception_that_was_not_announced_clears_no_other() {
+        let elsewhere = Place { line: 7, column: 7 };
+        let mut findings = Findings::default();
+        findings.suspect(error("suppressed"), 1);
+        findings.add_exception(1, Observation { place: Some(elsewhere), ..error("not announced") }, 1);
+        findings.suspect(error("[object Object]"), 1);
+        findings.add_exception(2, error("Object"), 1);
+        findings.settle();
+        let (list, _) = findings.finish();
+        let messages: Vec<_> = list.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(messages, ["not announced", "Object", "suppressed"]);
     }
 
     #[test]
