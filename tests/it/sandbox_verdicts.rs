@@ -50,6 +50,16 @@ async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_still_being_drawn_does_not_keep_the_next_one_waiting() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    for page in ["draws_on_hung", "draws_on_done"] {
+        execute(&pool, page).await;
+        assert_eq!(execute(&pool, "clean_canvas").await.findings, [], "after {page}");
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_the_page_makes_impossible_is_no_crash() {
     let pool = pool(BackendChoice::Local, 1).await;
     let report = execute(&pool, "deep_answer").await;
@@ -63,5 +73,16 @@ async fn a_few_places_to_drop_something_are_looked_at() {
     let report = execute(&pool, "many_targets").await;
     let asked = messages(&report).iter().find_map(|message| message.strip_prefix("asked ")?.parse().ok());
     assert!(asked.is_some_and(|asked: u32| (1..=64).contains(&asked)), "{report:#?}");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn every_machine_looks_the_same() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "machine").await;
+    let said = messages(&report);
+    assert_eq!((said.len(), said[0], said[2]), (3, "page 4 8", "null"), "{report:#?}");
+    assert!(said[1].starts_with("worker 4 undefined "), "{said:?}");
+    assert_eq!(said, messages(&execute(&pool, "machine").await), "also what is random in the worker");
     pool.close().await;
 }

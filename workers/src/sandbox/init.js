@@ -21,6 +21,14 @@
   Math.random = function random() {
     return next() / 4294967296;
   };
+  // What the machine is like is none of the page's business, or it would start as many workers as there are cores here.
+  const constant = (name, value) => {
+    const own = Object.getOwnPropertyDescriptor(Navigator.prototype, name);
+    if (own) Object.defineProperty(Navigator.prototype, name, { ...own, get: { get() { return value; } }.get });
+  };
+  constant("hardwareConcurrency", 4);
+  constant("deviceMemory", 8);
+
   if (globalThis.crypto) {
     Crypto.prototype.getRandomValues = function getRandomValues(array) {
       const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

@@ -2,13 +2,29 @@
 // it gets the page's: its timers run when the driver says that time has passed. SEED is an unsigned 32-bit number.
 (() => {
   let state = SEED >>> 0;
-  Math.random = function random() {
+  const random = () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = state;
     mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+    return (mixed ^ (mixed >>> 14)) >>> 0;
   };
+  Math.random = { random() { return random() / 4294967296; } }.random;
+  Crypto.prototype.getRandomValues = function getRandomValues(array) {
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    for (let index = 0; index < bytes.length; index += 1) bytes[index] = random() & 255;
+    return array;
+  };
+  Crypto.prototype.randomUUID = function randomUUID() {
+    const hex = Array.from({ length: 32 }, () => (random() & 15).toString(16));
+    hex[12] = "4";
+    hex[16] = "89ab"[random() & 3];
+    return hex.join("").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  };
+  for (const [name, value] of [["hardwareConcurrency", 4], ["deviceMemory", 8]]) {
+    const own = Object.getOwnPropertyDescriptor(WorkerNavigator.prototype, name);
+    if (own) Object.defineProperty(WorkerNavigator.prototype, name, { ...own, get: { get() { return value; } }.get });
+  }
 
   const started = START;
   const looksMax = 20000;
