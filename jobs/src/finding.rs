@@ -141,7 +141,8 @@ pub struct Finding {
     pub line: Option<u32>,
     /// Column in that line, from 1.
     pub column: Option<u32>,
-    /// What the driver was doing: `load`, `idle`, `click`, `keys`, `late`, `phone`.
+    /// What the driver was doing: `load`, `idle`, `click`, `keys`, `late`, `phone`, `real`. What is fresh is used in the
+    /// phase that it is found in, `click` or `late`.
     pub phase: String,
     /// Page time when it was seen, in milliseconds since navigation.
     pub page_ms: u64,
@@ -231,11 +232,12 @@ impl Report {
 
     /// What the same page with the same seed gives again, in the same release of the same browser: the SHA-256, in
     /// hex, of the seed, the findings, their number, page time, frames, inputs and coverage as JSON, and of the
-    /// desktop view. Real time and memory are left out: they differ from run to run.
+    /// desktop view. Real time and memory are left out, and so is what is only slow: they differ from run to run.
     pub fn digest(&self) -> String {
+        let steady = self.findings.iter().filter(|finding| finding.class != FindingClass::Slow);
         let same = serde_json::json!([
             self.seed,
-            self.findings,
+            steady.collect::<Vec<_>>(),
             self.findings_left_out,
             self.page_ms,
             self.frames,
@@ -269,6 +271,9 @@ mod tests {
         let slower = Report { wall_ms: 9_999, memory_bytes_peak: 1, hash: "x".to_owned(), ..one.clone() };
         assert_eq!(one.digest(), slower.digest());
         assert_eq!(one.digest().len(), 64);
+        let mut not_smooth = one.clone();
+        not_smooth.findings.push(blocking(FindingClass::Slow, "not smooth", 1));
+        assert_eq!(one.digest(), not_smooth.digest());
         let coverage = Some(Coverage { listeners: 1, ..Coverage::default() });
         let others = [
             Report { findings: Vec::new(), ..one.clone() },
