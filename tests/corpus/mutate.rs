@@ -82,8 +82,18 @@ fn replace_name(page: &str, random: &mut StdRng) -> Option<(String, Expected)> {
         let mutant = splice(page, at, from.len(), to);
         // A wrong context type throws where the context is first used, which may be any line.
         let lines = if *words == "null" { lines_after(page, at) } else { vec![line_at(page, at)] };
-        Some((mutant, expected(7, *class, words, lines)))
+        Some((mutant, expected(7, found_as(page, at, *class), words, lines)))
     })
+}
+
+/// What an exception is found as that is thrown at this place: in an asynchronous function it rejects its promise, and
+/// nobody waits for those of the corpus.
+fn found_as(page: &str, at: usize, thrown: FindingClass) -> FindingClass {
+    let begins = |line: &&str| !line.is_empty() && !line.starts_with([' ', '}']);
+    match page[..at].lines().rev().find(begins) {
+        Some(outermost) if outermost.starts_with("async ") => FindingClass::Rejection,
+        _ => thrown,
+    }
 }
 
 fn rename_one_call(page: &str, random: &mut StdRng) -> Option<(String, Expected)> {
@@ -103,7 +113,8 @@ fn rename_one_call(page: &str, random: &mut StdRng) -> Option<(String, Expected)
     let wrong = format!("{name}Now");
     let line = line_at(page, at);
     let words = format!("{wrong} is not defined");
-    Some((splice(page, at, name.len(), &wrong), expected(7, FindingClass::Reference, &words, vec![line])))
+    let class = found_as(page, at, FindingClass::Reference);
+    Some((splice(page, at, name.len(), &wrong), expected(7, class, &words, vec![line])))
 }
 
 fn drop_brace(page: &str, random: &mut StdRng) -> Option<(String, Expected)> {

@@ -2,7 +2,7 @@
 //! found. `scripts/scoreboard` runs all of it.
 
 use mondo_jobs::{
-    finding::Report,
+    finding::{FindingClass, Report},
     ports::{Execution, Sandbox as _},
 };
 use mondo_workers::sandbox::{BackendChoice, BrowserPool};
@@ -28,6 +28,17 @@ fn every_row_of_the_failure_classes_has_a_page() {
     }
     for letter in 'A'..='G' {
         assert!(faults.iter().filter(|fault| fault.expected.letter() == letter).count() >= 2, "{letter}");
+    }
+}
+
+#[test]
+fn a_mistake_in_an_asynchronous_function_is_expected_as_a_rejection() {
+    let page =
+        |start: &str| format!("<script>\n{start}function show() {{\n  all.push(1);\n}}\nshow();\n</script>");
+    for (start, class) in [("", FindingClass::Type), ("async ", FindingClass::Rejection)] {
+        let mutants = mutants(&[("page".to_owned(), page(start))], 20, 3);
+        let renamed = mutants.iter().find(|mutant| mutant.page.contains(".add(")).unwrap();
+        assert_eq!(renamed.expected.class, class, "{renamed:?}");
     }
 }
 
