@@ -73,10 +73,6 @@ const MACHINE: &[Bomb] = &[
         "endless shader and endless loop",
         r"const c = document.body.appendChild(document.createElement('canvas')); const gl = c.getContext('webgl'); const s = (t, x) => { const o = gl.createShader(t); gl.shaderSource(o, x); gl.compileShader(o); return o; }; const p = gl.createProgram(); gl.attachShader(p, s(gl.VERTEX_SHADER, 'attribute vec2 a; void main() { gl_Position = vec4(a, 0, 1); }')); gl.attachShader(p, s(gl.FRAGMENT_SHADER, 'precision highp float; void main() { float x = 0.; for (int i = 0; i < 100000000; i++) x += sin(float(i)); gl_FragColor = vec4(x); }')); gl.linkProgram(p); gl.useProgram(p); gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer()); gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([-1, -1, 3, -1, -1, 3]), gl.STATIC_DRAW); gl.enableVertexAttribArray(0); gl.vertexAttribPointer(0, 2, gl.FLOAT, false, 0, 0); gl.drawArrays(gl.TRIANGLES, 0, 3); gl.flush(); for (;;);",
     ),
-    either(
-        "slow answers, each a sign of life",
-        r"const d = document.body.appendChild(document.createElement('div')); d.draggable = true; d.textContent = 'x'; for (let i = 0; i < 990; i += 1) document.body.appendChild(document.createElement('p')).addEventListener('drop', () => {}); Element.prototype.getBoundingClientRect = function () { for (let i = 0; i < 3e8; i += 1); return this === d ? { left: 0, top: 0, right: 99, bottom: 99 } : { left: 0, top: 0, right: 0, bottom: 0 }; };",
-    ),
     stopped("typed arrays", r"const all = []; for (;;) all.push(new Uint8Array(64 << 20).fill(1));"),
     stopped(
         "objects",
