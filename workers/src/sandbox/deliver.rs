@@ -80,7 +80,9 @@ impl Run<'_> {
                     return Ok(true);
                 }
                 Ok(Err(stop)) => return Err(stop),
-                Err(_elapsed) => drop(self.call(&GetHeapUsageParams::default()).await?),
+                Err(_elapsed) => {
+                    self.call(&GetHeapUsageParams::default()).await?;
+                }
             }
         }
         Ok(false)
