@@ -119,3 +119,12 @@ fn a_daemon_that_does_not_see_our_files_is_told_from_a_broken_one() {
     let output = command.env("TMPDIR", "/mnt").output().unwrap();
     assert_says(&output, ["the Docker daemon does not see our directory", "TMPDIR"]);
 }
+
+#[test]
+fn without_a_choice_a_daemon_that_is_of_no_use_is_done_without() {
+    let page = page_path("clean_canvas").display().to_string();
+    let mut command = elsewhere(&["--tmpfs", "/mnt"], &["check", &page], "auto");
+    let output = command.env("TMPDIR", "/mnt").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", program::text(&output.stderr));
+    assert!(program::text(&output.stderr).contains("pages are executed under bubblewrap"));
+}

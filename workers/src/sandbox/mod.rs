@@ -58,7 +58,7 @@ pub use usage::{Usage, own_cpu_secs};
 /// Which way browsers are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// Docker when a daemon answers and has the image, else local.
+    /// Docker when a daemon answers, has the image and can start it, else local.
     Auto,
     /// One container per slot.
     Docker,
@@ -158,7 +158,20 @@ fn neither(no_docker: &SandboxError, no_local: &SandboxError) -> SandboxError {
 /// [`SandboxError::Browser`] when the browser does not start.
 pub async fn open(config: SandboxConfig) -> Result<Arc<BrowserPool>, SandboxError> {
     let backend = Backend::find(&config).await?;
-    let pool = Arc::new(BrowserPool::new(backend, config.slots));
+    let may_be_local = config.backend == BackendChoice::Auto && matches!(backend, Backend::Docker(_));
+    match slots_of(backend, config.slots).await {
+        // A daemon that answers need not be of use, as one that does not see our files.
+        Err(no_docker @ SandboxError::Unavailable { .. }) if may_be_local => {
+            let local = local::Local::find().map_err(|no_local| neither(&no_docker, &no_local))?;
+            tracing::warn!(%no_docker, "pages are executed under bubblewrap");
+            slots_of(Backend::Local(local), config.slots).await
+        }
+        opened => opened,
+    }
+}
+
+async fn slots_of(backend: Backend, count: usize) -> Result<Arc<BrowserPool>, SandboxError> {
+    let pool = Arc::new(BrowserPool::new(backend, count));
     pool.warm_up().await?;
     Ok(pool)
 }
