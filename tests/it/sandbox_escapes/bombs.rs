@@ -182,7 +182,8 @@ fn check_fate(name: &str, fate: &Fate, report: &Report) {
         Fate::Stopped => stopped,
         Fate::Harmless => through,
         Fate::Either => stopped || through,
-        Fate::Flood => report.findings.len() == 200 && report.findings_left_out > 0,
+        // Its loop takes most of the processor time that a page has, and on a slow machine more.
+        Fate::Flood => stopped || report.findings.len() == 200 && report.findings_left_out > 0,
     };
     assert!(as_expected, "{name} ended otherwise: {report:#?}");
 }

@@ -30,10 +30,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// Questions that a page answers while its time stands still and nobody is busy, after which it never will go on.
 /// They are counted, not timed: on a busy machine answers are late as well.
-const IDLE_ANSWERS_MAX: u32 = 15;
+const IDLE_ANSWERS_MAX: u32 = 30;
 
-/// Processor seconds up to which nobody is busy; the questions themselves take some.
-const IDLE_CPU_SECS_MAX: f64 = 0.15;
+/// Processor seconds up to which nobody is busy: what the questions themselves take. A page that has something to do
+/// takes more whenever it gets a processor to answer with, however seldom that is.
+const IDLE_CPU_SECS_MAX: f64 = 0.06;
 
 /// Why there is no sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
