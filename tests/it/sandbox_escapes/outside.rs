@@ -78,7 +78,11 @@ async fn check(backend: BackendChoice) {
     execute(&pool, "dice").await;
     let root = root_of(backend);
     let renderers = || browser_below(root).iter().filter(|process| process.kind == "renderer").count();
-    until("only the page made ahead has a process", || async { renderers() == 1 }).await;
+    // Chromium may keep the idle process of the page before until the next one ends.
+    until("no page but the one made ahead and the last has a process", || async {
+        (1..=2).contains(&renderers())
+    })
+    .await;
     let processes = browser_below(root);
     let kinds: BTreeSet<&str> = processes.iter().map(|process| process.kind.as_str()).collect();
     for kind in ["browser", "zygote", "renderer"] {
