@@ -170,3 +170,26 @@ impl Log {
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::guard::MEMORY_BYTES_MAX;
+
+    /// The number after `key` in the compose file.
+    fn composed(key: &str) -> u64 {
+        let text = include_str!("../../../docker/compose.yaml");
+        let value = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+        value.trim_matches([' ', '"', 'g']).parse().unwrap()
+    }
+
+    /// With less, the kernel would end one page for the memory of another.
+    #[test]
+    fn a_sandbox_in_a_container_has_the_memory_that_its_slots_may_use() {
+        let scratch: u64 = SCRATCH_BYTES.parse().unwrap();
+        let ours = 1 << 30;
+        let needed = composed("MONDO_SANDBOX_SLOTS:") * (MEMORY_BYTES_MAX + 2 * scratch) + ours;
+        assert_eq!(composed("mem_limit:") << 30, needed);
+        assert_eq!(composed("memswap_limit:"), composed("mem_limit:"), "no swap on top of it");
+    }
+}
