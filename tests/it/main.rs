@@ -44,6 +44,7 @@ mod queue_workers;
 mod ready;
 mod runner;
 mod sandbox_corpus;
+mod sandbox_endpoints;
 mod sandbox_escapes;
 mod sandbox_findings;
 mod sandbox_limits;

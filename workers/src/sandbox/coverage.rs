@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mondo_jobs::finding::{Coverage, Listener};
+use mondo_jobs::finding::{
+    Coverage, Listener,
+    bounds::{LISTENER_CHARS_MAX, UNREACHED_MAX},
+};
 
 use super::{
     json,
@@ -15,12 +18,6 @@ pub(super) const LISTENERS: &str = include_str!("listeners.js");
 /// The event at which it tells.
 const ASK: &str = "mondo:coverage";
 
-/// The most listeners that are named.
-const UNREACHED_MAX: usize = 100;
-
-/// The most characters of an event or a target.
-const WORDS_CHARS_MAX: usize = 60;
-
 /// How long the page may take to tell. Its message is on its way when the question is answered.
 const TELL_MAX: Duration = Duration::from_millis(500);
 
@@ -28,7 +25,7 @@ const TELL_MAX: Duration = Duration::from_millis(500);
 pub(super) fn read(told: &str) -> Option<Coverage> {
     let pairs: Vec<(String, String, bool)> = json::from_text(told).ok()?;
     let reached = pairs.iter().filter(|(.., reached)| *reached).count();
-    let short = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect();
+    let short = |text: &str| text.chars().take(LISTENER_CHARS_MAX).collect();
     let unreached = pairs.iter().filter(|(.., reached)| !reached);
     Some(Coverage {
         listeners: u32::try_from(pairs.len()).ok()?,

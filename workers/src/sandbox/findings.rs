@@ -2,19 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mondo_jobs::finding::{Finding, FindingClass, Severity, StackFrame};
-
-/// The most findings that are listed; more are only counted.
-const FINDINGS_MAX: usize = 200;
+use mondo_jobs::finding::{
+    Finding, FindingClass, Severity, StackFrame,
+    bounds::{FINDINGS_MAX, TEXT_CHARS_MAX},
+};
 
 /// Findings beyond the list after which a page has shown all that it can.
 const LEFT_OUT_MAX: u32 = 2000;
 
 /// The list takes no advice once it is this long, so that no page can hide a failure behind many small things.
 const LENGTH_FOR_ADVICE_MAX: usize = 100;
-
-/// The most characters of a message or an input.
-const MESSAGE_CHARS_MAX: usize = 500;
 
 /// A place in the page's source; line and column from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -215,12 +212,12 @@ fn one_line(message: &str) -> String {
             line.push(' ');
         }
         line.push_str(word);
-        if line.len() > 4 * MESSAGE_CHARS_MAX {
+        if line.len() > 4 * TEXT_CHARS_MAX {
             break;
         }
     }
-    if line.chars().count() > MESSAGE_CHARS_MAX {
-        line = line.chars().take(MESSAGE_CHARS_MAX - 1).chain(['…']).collect();
+    if line.chars().count() > TEXT_CHARS_MAX {
+        line = line.chars().take(TEXT_CHARS_MAX - 1).chain(['…']).collect();
     }
     line
 }
@@ -274,7 +271,7 @@ mod tests {
         findings.add(error(&long), 1);
         let (list, _) = findings.finish();
         for text in [&list[0].message, list[0].input.as_ref().unwrap()] {
-            assert_eq!(text.chars().count(), MESSAGE_CHARS_MAX);
+            assert_eq!(text.chars().count(), TEXT_CHARS_MAX);
             assert!(text.ends_with('…'));
         }
     }

@@ -38,7 +38,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long an endpoint that did not answer is left alone.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// How long a busy endpoint is given before it is asked again, unless it says so itself.
+/// How long a busy endpoint is given before it is asked again, unless it asks for more.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// The longest wait for a busy endpoint that we agree to.
@@ -158,8 +158,8 @@ impl Remote {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(&mut response).await?;
         if status == StatusCode::OK {
-            return report(&body)
-                .map_err(|error| Refusal::Away(format!("its answer cannot be read: {error}")));
+            return report(&body, execution.seed)
+                .map_err(|problem| Refusal::Away(format!("its answer is not believed: {problem}")));
         }
         let message = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
         Err(refused(status, &headers, &message, execution))
@@ -212,12 +212,24 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, Refusal> {
     Ok(body)
 }
 
-/// An answer is the report as one line of JSON, and after it the bytes of the screenshot, if there is one.
-fn report(body: &[u8]) -> serde_json::Result<Report> {
+/// An answer is the report as one line of JSON, and after it the bytes of the screenshot, if there is one. It goes on
+/// to Redis and into prompts, so it is held to what a sandbox promises.
+fn report(body: &[u8], seed: u64) -> Result<Report, String> {
     let line = body.iter().position(|byte| *byte == b'\n').unwrap_or(body.len());
     let (json, rest) = body.split_at(line);
     let screenshot = rest.get(1..).filter(|png| !png.is_empty()).map(<[u8]>::to_vec);
-    Ok(Report { screenshot, ..serde_json::from_slice(json)? })
+    let report: Report = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let report = Report { screenshot, ..report };
+    if report.seed != seed {
+        return Err(format!("its seed is {}, not {seed}", report.seed));
+    }
+    if let Some(excess) = report.excess() {
+        return Err(format!("{excess} over the bounds"));
+    }
+    if report.hash != report.digest() {
+        return Err("its hash is not of its content; is that another release?".to_owned());
+    }
+    Ok(report)
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, message: &str, execution: &Execution) -> Refusal {
@@ -232,7 +244,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, message: &str, execution: &E
         // Without a time to come back, the sandbox itself has no browser.
         StatusCode::SERVICE_UNAVAILABLE if headers.contains_key(RETRY_AFTER) => {
             let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            Refusal::Busy { retry_after: asked.map_or(BUSY, Duration::from_secs).min(BUSY_MAX) }
+            Refusal::Busy { retry_after: asked.map_or(BUSY, Duration::from_secs).clamp(BUSY, BUSY_MAX) }
         }
         StatusCode::INTERNAL_SERVER_ERROR => Refusal::Final(failed("executing a page elsewhere", message)),
         other => Refusal::Away(format!("it answered {other}: {message}")),

@@ -2,19 +2,16 @@
 
 use std::collections::HashSet;
 
-use mondo_jobs::finding::StackFrame;
+use mondo_jobs::finding::{
+    StackFrame,
+    bounds::{FUNCTION_CHARS_MAX, STACK_FRAMES_MAX},
+};
 
 use super::{
     events::{Paused, StackTrace},
     findings::Place,
     page::PAGE_URL,
 };
-
-/// The most frames that are kept.
-const FRAMES_MAX: usize = 10;
-
-/// The most characters of a function's name.
-const FUNCTION_CHARS_MAX: usize = 100;
 
 /// Where a call is.
 pub(super) fn place_of(frame: &StackFrame) -> Place {
@@ -29,7 +26,7 @@ pub(super) fn of_trace(trace: Option<&StackTrace>) -> Vec<StackFrame> {
         let place = Place::from_zero_based(frame.line_number, frame.column_number)?;
         Some(self::frame(&frame.function_name, place))
     });
-    placed.take(FRAMES_MAX).collect()
+    placed.take(STACK_FRAMES_MAX).collect()
 }
 
 /// From where a paused page is: the frames of the page's own scripts with these ids.
@@ -39,12 +36,12 @@ pub(super) fn of_paused(paused: &Paused, own: &HashSet<String>) -> Vec<StackFram
         let place = Place::from_zero_based(frame.location.line_number, frame.location.column_number)?;
         Some(self::frame(&frame.function_name, place))
     });
-    placed.take(FRAMES_MAX).collect()
+    placed.take(STACK_FRAMES_MAX).collect()
 }
 
 /// From the text of an error, whose lines are `    at draw (https://sandbox.invalid/:12:5)`.
 pub(super) fn in_text(text: &str) -> Vec<StackFrame> {
-    text.lines().filter_map(line).take(FRAMES_MAX).collect()
+    text.lines().filter_map(line).take(STACK_FRAMES_MAX).collect()
 }
 
 fn line(line: &str) -> Option<StackFrame> {
@@ -89,6 +86,6 @@ mod tests {
     #[test]
     fn a_stack_is_of_bounded_length() {
         let text = "    at dig (https://sandbox.invalid/:1:1)\n".repeat(500);
-        assert_eq!(words(&text).len(), FRAMES_MAX);
+        assert_eq!(words(&text).len(), STACK_FRAMES_MAX);
     }
 }
