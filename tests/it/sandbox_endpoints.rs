@@ -109,6 +109,10 @@ fn answers(report: Report) -> Does {
     Does::Answer("200 OK", "", json_of(&report))
 }
 
+fn refuses(status: &'static str) -> Does {
+    Does::Answer(status, "", b"no".to_vec())
+}
+
 /// The job waits and uses no attempt.
 fn assert_waits(error: &SandboxError, words: &str) {
     assert!(matches!(error.disposition(), Disposition::Wait { .. }), "{error}");
@@ -165,4 +169,14 @@ async fn a_busy_endpoint_is_not_asked_again_at_once_whatever_it_says() {
     let remote = remote(&[&endpoint]);
     assert!(timeout(Duration::from_millis(2500), remote.execute(&page())).await.is_err());
     assert!(endpoint.asked() <= 3, "asked {} times", endpoint.asked());
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_for_one_endpoint_is_executed_by_another() {
+    let (small, good) = (
+        Endpoint::start(vec![refuses("413 Payload Too Large")]).await,
+        Endpoint::start(vec![answers(honest())]).await,
+    );
+    remote(&[&small, &good]).execute(&page()).await.unwrap();
+    assert_waits(&remote(&[&small]).execute(&page()).await.unwrap_err(), "413");
 }

@@ -162,7 +162,7 @@ impl Remote {
                 .map_err(|problem| Refusal::Away(format!("its answer is not believed: {problem}")));
         }
         let message = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
-        Err(refused(status, &headers, &message, execution))
+        Err(refused(status, &headers, &message))
     }
 }
 
@@ -232,21 +232,19 @@ fn report(body: &[u8], seed: u64) -> Result<Report, String> {
     Ok(report)
 }
 
-fn refused(status: StatusCode, headers: &HeaderMap, message: &str, execution: &Execution) -> Refusal {
+fn refused(status: StatusCode, headers: &HeaderMap, message: &str) -> Refusal {
     match status {
         StatusCode::UNAUTHORIZED => Refusal::Final(SandboxError::Unavailable {
             problem: "the sandbox does not accept our token".to_owned(),
             remedy: "set the same MONDO_SANDBOX_TOKEN on both sides".to_owned(),
         }),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Refusal::Final(SandboxError::PageTooLarge { bytes: execution.page.len() })
-        }
         // Without a time to come back, the sandbox itself has no browser.
         StatusCode::SERVICE_UNAVAILABLE if headers.contains_key(RETRY_AFTER) => {
             let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             Refusal::Busy { retry_after: asked.map_or(BUSY, Duration::from_secs).clamp(BUSY, BUSY_MAX) }
         }
         StatusCode::INTERNAL_SERVER_ERROR => Refusal::Final(failed("executing a page elsewhere", message)),
+        // Also 413: the page is within the bounds that all sandboxes have, so it is a smaller one on the way.
         other => Refusal::Away(format!("it answered {other}: {message}")),
     }
 }
