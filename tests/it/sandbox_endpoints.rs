@@ -180,3 +180,20 @@ async fn a_page_that_is_too_large_for_one_endpoint_is_executed_by_another() {
     remote(&[&small, &good]).execute(&page()).await.unwrap();
     assert_waits(&remote(&[&small]).execute(&page()).await.unwrap_err(), "413");
 }
+
+#[tokio::test]
+async fn one_endpoint_with_another_token_stops_nothing() {
+    let (strange, good) = (
+        Endpoint::start(vec![refuses("401 Unauthorized")]).await,
+        Endpoint::start(vec![answers(honest())]).await,
+    );
+    let both = remote(&[&strange, &good]);
+    for _ in 0..4 {
+        both.execute(&page()).await.unwrap();
+    }
+    assert_eq!(strange.asked(), 1, "it is left alone");
+    let alone = remote(&[&strange]);
+    for _ in 0..2 {
+        assert_waits(&alone.execute(&page()).await.unwrap_err(), "MONDO_SANDBOX_TOKEN");
+    }
+}

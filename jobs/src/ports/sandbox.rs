@@ -44,7 +44,7 @@ pub trait Sandbox: Send + Sync {
 }
 
 /// Why a page could not be executed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SandboxError {
     /// The page is over the limit.
     #[error("page has {bytes} bytes, more than the {PAGE_BYTES_MAX} that are allowed")]

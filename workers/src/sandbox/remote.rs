@@ -83,15 +83,16 @@ pub struct Remote {
 
 struct Endpoint {
     url: Url,
-    away_until: Mutex<Option<Instant>>,
+    /// Until when it is left alone, and why.
+    away: Mutex<Option<(Instant, SandboxError)>>,
 }
 
 /// Why an endpoint did not execute a page.
 enum Refusal {
     /// All its slots are taken.
     Busy { retry_after: Duration },
-    /// It cannot be reached, or broke off.
-    Away(String),
+    /// It is of no use for a while: it cannot be reached, broke off, or says what no sandbox of ours says.
+    Away(SandboxError),
     /// It answered, and another would say the same.
     Final(SandboxError),
 }
@@ -118,29 +119,25 @@ impl Remote {
             .pool_max_idle_per_host(0)
             .build();
         let http = client.map_err(|error| unavailable(&error.to_string()))?;
-        let endpoints =
-            config.endpoints.into_iter().map(|url| Endpoint { url, away_until: Mutex::default() });
+        let endpoints = config.endpoints.into_iter().map(|url| Endpoint { url, away: Mutex::default() });
         Ok(Self { http, endpoints: endpoints.collect(), token, next: AtomicUsize::new(0) })
     }
 
-    /// Asks each endpoint that is not away, in turn.
+    /// Asks each endpoint that is not away, in turn. A busy one is worth waiting for, whatever the others say.
     async fn ask_all(&self, execution: &Execution) -> Result<Report, Refusal> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut refusal = Refusal::Away("all endpoints were away a moment ago".to_owned());
+        let mut refusal = Refusal::Away(unavailable("no endpoint is named"));
         for index in 0..self.endpoints.len() {
             let Some(endpoint) = self.endpoints.get((first + index) % self.endpoints.len()) else { continue };
-            if endpoint.is_away() {
-                continue;
-            }
-            match self.ask(&endpoint.url, execution).await {
-                Err(Refusal::Away(message)) => {
-                    tracing::warn!(endpoint = %endpoint.url, message, "a sandbox is away");
-                    endpoint.leave_alone();
-                    if !matches!(refusal, Refusal::Busy { .. }) {
-                        refusal = Refusal::Away(format!("{}: {message}", endpoint.url));
-                    }
+            let answer = match endpoint.why_away() {
+                Some(error) => Err(Refusal::Away(error)),
+                None => {
+                    self.ask(&endpoint.url, execution).await.inspect_err(|refusal| endpoint.note(refusal))
                 }
-                Err(busy @ Refusal::Busy { .. }) => refusal = busy,
+            };
+            match answer {
+                Err(Refusal::Away(_)) if matches!(refusal, Refusal::Busy { .. }) => {}
+                Err(next @ (Refusal::Away(_) | Refusal::Busy { .. })) => refusal = next,
                 done => return done,
             }
         }
@@ -154,29 +151,31 @@ impl Remote {
         url.set_query(Some(&format!("seed={}&watch_ms={}", execution.seed, execution.watch_ms)));
         let request = self.http.post(url).bearer_auth(self.token.expose_secret());
         let request = request.header(CONTENT_TYPE, "text/html; charset=utf-8").body(execution.page.clone());
-        let mut response = request.send().await.map_err(|error| away(&error))?;
+        let mut response = request.send().await.map_err(|error| broken(endpoint, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(&mut response).await?;
+        let body = read(endpoint, &mut response).await?;
         if status == StatusCode::OK {
             return report(&body, execution.seed)
-                .map_err(|problem| Refusal::Away(format!("its answer is not believed: {problem}")));
+                .map_err(|problem| away(endpoint, &format!("its answer is not believed: {problem}")));
         }
         let message = String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
-        Err(refused(status, &headers, &message))
+        Err(refused(endpoint, status, &headers, &message))
     }
 }
 
 impl Endpoint {
-    fn is_away(&self) -> bool {
-        self.until().is_some_and(|until| Instant::now() < until)
+    fn why_away(&self) -> Option<SandboxError> {
+        self.lock().as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, error)| error.clone())
     }
 
-    fn leave_alone(&self) {
-        *self.until() = Some(Instant::now() + AWAY);
+    fn note(&self, refusal: &Refusal) {
+        let Refusal::Away(error) = refusal else { return };
+        tracing::warn!(%error, "a sandbox is left alone for a while");
+        *self.lock() = Some((Instant::now() + AWAY, error.clone()));
     }
 
-    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.away_until.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, SandboxError)>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -190,8 +189,7 @@ impl Sandbox for Remote {
         loop {
             match self.ask_all(execution).await {
                 Ok(report) => return Ok(report),
-                Err(Refusal::Final(error)) => return Err(error),
-                Err(Refusal::Away(message)) => return Err(unavailable(&message)),
+                Err(Refusal::Final(error) | Refusal::Away(error)) => return Err(error),
                 Err(Refusal::Busy { retry_after }) if Instant::now() + retry_after < end => {
                     sleep(retry_after).await;
                 }
@@ -201,11 +199,11 @@ impl Sandbox for Remote {
     }
 }
 
-async fn read(response: &mut Response) -> Result<Vec<u8>, Refusal> {
+async fn read(endpoint: &Url, response: &mut Response) -> Result<Vec<u8>, Refusal> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| away(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken(endpoint, &error))? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Refusal::Away(format!("its answer has more than {ANSWER_BYTES_MAX} bytes")));
+            return Err(away(endpoint, &format!("its answer has more than {ANSWER_BYTES_MAX} bytes")));
         }
         body.extend_from_slice(&chunk);
     }
@@ -232,10 +230,10 @@ fn report(body: &[u8], seed: u64) -> Result<Report, String> {
     Ok(report)
 }
 
-fn refused(status: StatusCode, headers: &HeaderMap, message: &str) -> Refusal {
+fn refused(endpoint: &Url, status: StatusCode, headers: &HeaderMap, message: &str) -> Refusal {
     match status {
-        StatusCode::UNAUTHORIZED => Refusal::Final(SandboxError::Unavailable {
-            problem: "the sandbox does not accept our token".to_owned(),
+        StatusCode::UNAUTHORIZED => Refusal::Away(SandboxError::Unavailable {
+            problem: format!("{endpoint} does not accept our token"),
             remedy: "set the same MONDO_SANDBOX_TOKEN on both sides".to_owned(),
         }),
         // Without a time to come back, the sandbox itself has no browser.
@@ -245,18 +243,22 @@ fn refused(status: StatusCode, headers: &HeaderMap, message: &str) -> Refusal {
         }
         StatusCode::INTERNAL_SERVER_ERROR => Refusal::Final(failed("executing a page elsewhere", message)),
         // Also 413: the page is within the bounds that all sandboxes have, so it is a smaller one on the way.
-        other => Refusal::Away(format!("it answered {other}: {message}")),
+        other => away(endpoint, &format!("it answered {other}: {message}")),
     }
 }
 
-fn away(error: &reqwest::Error) -> Refusal {
+fn broken(endpoint: &Url, error: &reqwest::Error) -> Refusal {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
         message = format!("{message}: {next}");
         cause = next.source();
     }
-    Refusal::Away(message)
+    away(endpoint, &message)
+}
+
+fn away(endpoint: &Url, problem: &str) -> Refusal {
+    Refusal::Away(unavailable(&format!("{endpoint}: {problem}")))
 }
 
 fn unavailable(problem: &str) -> SandboxError {
