@@ -29,6 +29,10 @@ use tokio::{
 enum Does {
     /// Answers with a status line, further headers and a body.
     Answer(&'static str, &'static str, Vec<u8>),
+    /// Ends the connection.
+    BreakOff,
+    /// Ends the connection, and does not listen any more until it is started again.
+    Die,
 }
 
 /// An endpoint that does one thing after the other, and the last one for ever. It ends with the value.
@@ -40,7 +44,11 @@ struct Endpoint {
 
 impl Endpoint {
     async fn start(deeds: Vec<Does>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(0, deeds).await
+    }
+
+    async fn start_at(port: u16, deeds: Vec<Does>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let (port, asked) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
         let mut task = JoinSet::new();
         task.spawn(serve(listener, deeds, Arc::clone(&asked)));
@@ -58,13 +66,19 @@ async fn serve(listener: TcpListener, deeds: Vec<Does>, asked: Arc<AtomicUsize>)
         let index = asked.fetch_add(1, Ordering::SeqCst).min(deeds.len() - 1);
         let mut stream = BufReader::new(stream);
         read_request(&mut stream).await;
-        let Does::Answer(status, headers, body) = &deeds[index];
-        let length = body.len();
-        let head =
-            format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(body).await.unwrap();
-        stream.shutdown().await.unwrap();
+        match &deeds[index] {
+            Does::Answer(status, headers, body) => {
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(body).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+            Does::BreakOff => {}
+            Does::Die => return,
+        }
     }
 }
 
@@ -196,4 +210,40 @@ async fn one_endpoint_with_another_token_stops_nothing() {
     for _ in 0..2 {
         assert_waits(&alone.execute(&page()).await.unwrap_err(), "MONDO_SANDBOX_TOKEN");
     }
+}
+
+#[tokio::test]
+async fn a_name_whose_connection_breaks_is_asked_once_more_at_once() {
+    let endpoint = Endpoint::start(vec![Does::BreakOff, answers(honest())]).await;
+    let remote = remote(&[&endpoint]);
+    timeout(Duration::from_secs(5), remote.execute(&page())).await.expect("at once").unwrap();
+    assert_eq!(endpoint.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_page_that_ends_two_sandboxes_uses_an_attempt() {
+    let (one, two) =
+        (Endpoint::start(vec![Does::BreakOff]).await, Endpoint::start(vec![Does::BreakOff]).await);
+    for endpoints in [vec![&one, &two], vec![&one]] {
+        let error = remote(&endpoints).execute(&page()).await.unwrap_err();
+        assert!(matches!(error.disposition(), Disposition::Retry), "{error}");
+    }
+    assert_eq!((one.asked(), two.asked()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_page_that_ended_the_only_sandbox_waits_for_it_and_uses_an_attempt_if_it_ends_it_again() {
+    let first = Endpoint::start(vec![Does::Die]).await;
+    let remote = remote(&[&first]);
+    let restart = async {
+        crate::support::workers::until("the sandbox dies", || async { first.asked() == 1 }).await;
+        // Somebody else asks meanwhile, and finds nobody.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Endpoint::start_at(first.port, vec![Does::BreakOff]).await
+    };
+    let page = page();
+    let (result, again) = tokio::join!(remote.execute(&page), restart);
+    let error = result.unwrap_err();
+    assert!(matches!(error.disposition(), Disposition::Retry), "{error}");
+    assert_eq!(again.asked(), 1);
 }

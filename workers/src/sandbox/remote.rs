@@ -1,6 +1,6 @@
 //! Pages that are executed elsewhere, by processes that run `mondo sandbox`: for workers that must hold neither a
 //! browser nor the socket of a Docker daemon. Load is spread over the endpoints in turn; one that is away is left
-//! alone for a while, and a page whose endpoint goes away in the middle is executed at another.
+//! alone for a while, and a page whose endpoint breaks off in the middle is executed at another.
 
 use std::{
     sync::{
@@ -43,6 +43,9 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// The longest wait for a busy endpoint that we agree to.
 const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// In how many sandboxes in a row a page may end the connection before it counts as a failed attempt.
+const BROKEN_MAX: u32 = 2;
 
 /// How long every endpoint may be busy before the job is given back to wait.
 const WAIT_MAX: Duration = Duration::from_mins(1);
@@ -91,8 +94,10 @@ struct Endpoint {
 enum Refusal {
     /// All its slots are taken.
     Busy { retry_after: Duration },
-    /// It is of no use for a while: it cannot be reached, broke off, or says what no sandbox of ours says.
+    /// It is of no use for a while: it cannot be reached, or says what no sandbox of ours says.
     Away(SandboxError),
+    /// It broke off when it had the page.
+    Broken(String),
     /// It answered, and another would say the same.
     Final(SandboxError),
 }
@@ -185,16 +190,31 @@ impl Sandbox for Remote {
         if execution.page.len() > PAGE_BYTES_MAX {
             return Err(SandboxError::PageTooLarge { bytes: execution.page.len() });
         }
-        let end = Instant::now() + WAIT_MAX;
+        let (mut waited, mut times_broken) = (Duration::ZERO, 0);
         loop {
-            match self.ask_all(execution).await {
+            let (pause, error) = match self.ask_all(execution).await {
                 Ok(report) => return Ok(report),
-                Err(Refusal::Final(error) | Refusal::Away(error)) => return Err(error),
-                Err(Refusal::Busy { retry_after }) if Instant::now() + retry_after < end => {
-                    sleep(retry_after).await;
+                Err(Refusal::Final(error)) => return Err(error),
+                // Its name may stand for others too, and one that has gone is away when it is asked again. A page that
+                // ends whoever takes it must not go round for ever.
+                Err(Refusal::Broken(message)) => {
+                    tracing::warn!(message, "a sandbox broke off while it had a page");
+                    times_broken += 1;
+                    if times_broken == BROKEN_MAX {
+                        return Err(failed("executing a page elsewhere", message));
+                    }
+                    continue;
                 }
-                Err(Refusal::Busy { .. }) => return Err(unavailable("all endpoints are busy")),
+                Err(Refusal::Away(error)) if times_broken == 0 => return Err(error),
+                // The sandbox that it ended starts afresh: the page waits for it here, where that is counted.
+                Err(Refusal::Away(error)) => (BUSY, error),
+                Err(Refusal::Busy { retry_after }) => (retry_after, unavailable("all endpoints are busy")),
+            };
+            waited += pause;
+            if waited > WAIT_MAX {
+                return Err(error);
             }
+            sleep(pause).await;
         }
     }
 }
@@ -254,7 +274,7 @@ fn broken(endpoint: &Url, error: &reqwest::Error) -> Refusal {
         message = format!("{message}: {next}");
         cause = next.source();
     }
-    away(endpoint, &message)
+    if error.is_connect() { away(endpoint, &message) } else { Refusal::Broken(message) }
 }
 
 fn away(endpoint: &Url, problem: &str) -> Refusal {
