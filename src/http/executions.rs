@@ -141,9 +141,11 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
 }
 
 fn router(offer: Offer) -> Router {
+    let admitted = middleware::from_fn_with_state(offer.clone(), admit);
     let guarded = middleware::from_fn_with_state(offer.clone(), authenticate);
     Router::new()
         .route("/executions", post(execute).layer(DefaultBodyLimit::max(PAGE_BYTES_MAX)))
+        .route_layer(admitted)
         .route_layer(guarded)
         .route("/livez", get(|| async { StatusCode::OK }))
         .layer(middleware::from_fn(bound))
@@ -159,6 +161,16 @@ async fn authenticate(State(offer): State<Offer>, request: Request, next: Next) 
     } else {
         (StatusCode::UNAUTHORIZED, "the token is missing or another one").into_response()
     }
+}
+
+/// Before a byte of the page is read as well: pages for which there is no place are not kept either.
+async fn admit(State(offer): State<Offer>, request: Request, next: Next) -> Response {
+    let Ok(_place) = offer.places.try_acquire() else {
+        let mut busy = (StatusCode::SERVICE_UNAVAILABLE, "all slots are taken").into_response();
+        busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS));
+        return busy;
+    };
+    next.run(request).await
 }
 
 async fn bound(request: Request, next: Next) -> Response {
@@ -180,11 +192,6 @@ fn watch_ms() -> u64 {
 }
 
 async fn execute(State(offer): State<Offer>, Query(wanted): Query<Wanted>, page: String) -> Response {
-    let Ok(_place) = offer.places.try_acquire() else {
-        let mut busy = (StatusCode::SERVICE_UNAVAILABLE, "all slots are taken").into_response();
-        busy.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS));
-        return busy;
-    };
     let watch_ms = wanted.watch_ms.min(WATCH_MS_MAX);
     match offer.sandbox.execute(&Execution { watch_ms, ..Execution::new(page, wanted.seed) }).await {
         Ok(report) => answer(&report),

@@ -1,6 +1,12 @@
 //! Pages that are executed by another process: the same findings, and no way in without the token.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use mondo::http::{Offer, serve_executions};
@@ -11,7 +17,12 @@ use mondo_jobs::{
 use mondo_workers::sandbox::{BackendChoice, Remote, RemoteConfig};
 use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::Notify, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::support::{
@@ -179,6 +190,7 @@ async fn a_page_whose_sandbox_is_killed_is_executed_by_another() {
 #[derive(Default)]
 struct Endless {
     started: Notify,
+    starts: AtomicUsize,
     ended: Arc<Notify>,
 }
 
@@ -195,19 +207,41 @@ impl Drop for Guard {
 impl Sandbox for Endless {
     async fn execute(&self, _: &Execution) -> Result<Report, SandboxError> {
         let _guard = Guard(Arc::clone(&self.ended));
+        self.starts.fetch_add(1, Ordering::SeqCst);
         self.started.notify_one();
         std::future::pending().await
     }
 }
 
+/// Serves `endless` with one slot until the token is cancelled.
+struct Served {
+    port: u16,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Served {
+    async fn start(endless: Arc<Endless>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, stop, tasks) =
+            (listener.local_addr().unwrap().port(), CancellationToken::new(), TaskTracker::new());
+        let offer = Offer::new(endless, 1, &TOKEN.to_owned().into());
+        tasks.spawn(serve_executions(listener, offer, stop.clone()));
+        Self { port, stop, tasks }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        timeout(Duration::from_mins(1), self.tasks.wait()).await.expect("the server ends");
+    }
+}
+
 #[tokio::test]
 async fn a_caller_who_hangs_up_ends_the_page() {
-    let (endless, stop) = (Arc::new(Endless::default()), CancellationToken::new());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let remote = remote_of(&[url_of(listener.local_addr().unwrap().port())], TOKEN);
-    let offer = Offer::new(endless.clone(), 1, &TOKEN.to_owned().into());
-    let tasks = TaskTracker::new();
-    tasks.spawn(serve_executions(listener, offer, stop.clone()));
+    let endless = Arc::new(Endless::default());
+    let served = Served::start(endless.clone()).await;
+    let remote = remote_of(&[url_of(served.port)], TOKEN);
     let page = execution("dice");
     // One slot and one place to wait: a page that went on would be in the way of the third.
     for _ in 0..3 {
@@ -217,9 +251,46 @@ async fn a_caller_who_hangs_up_ends_the_page() {
         }
         timeout(Duration::from_mins(1), endless.ended.notified()).await.expect("the page ends");
     }
-    stop.cancel();
-    tasks.close();
-    timeout(Duration::from_mins(1), tasks.wait()).await.expect("the server ends");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn a_page_without_a_place_is_refused_before_it_is_read() {
+    let endless = Arc::new(Endless::default());
+    let served = Served::start(endless.clone()).await;
+    let remote = remote_of(&[url_of(served.port)], TOKEN);
+    let page = execution("dice");
+    // One has the slot, one waits for it.
+    let both = async { tokio::join!(remote.execute(&page), remote.execute(&page)) };
+    let third = async {
+        until("all places are taken", || async { endless.starts.load(Ordering::SeqCst) == 2 }).await;
+        for (token, status) in [(TOKEN, "503"), ("another", "401")] {
+            let head = format!(
+                "POST /executions?seed=7 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Length: 1000000\r\n\r\n"
+            );
+            let mut stream = TcpStream::connect(("127.0.0.1", served.port)).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            let read = stream.read_exact(&mut answer);
+            timeout(Duration::from_secs(30), read).await.expect("an answer without a page").unwrap();
+            assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
+        }
+        let client = http();
+        // Those who send all of a large page before they look for an answer see it too.
+        for (token, status) in [(TOKEN, StatusCode::SERVICE_UNAVAILABLE), ("x", StatusCode::UNAUTHORIZED)] {
+            for _ in 0..20 {
+                let request = client.post(format!("{}executions?seed=7", url_of(served.port)));
+                let answer = request.bearer_auth(token).body("x".repeat(PAGE_BYTES_MAX)).send().await;
+                assert_eq!(answer.unwrap().status(), status);
+            }
+        }
+    };
+    tokio::select! {
+        reports = both => panic!("{reports:?}"),
+        () = third => {}
+    }
+    served.end().await;
 }
 
 #[test]

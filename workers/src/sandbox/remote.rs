@@ -47,8 +47,9 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 /// In how many sandboxes in a row a page may end the connection before it counts as a failed attempt.
 const BROKEN_MAX: u32 = 2;
 
-/// How long every endpoint may be busy before the job is given back to wait.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+/// How long a page may wait here before its job is given back to wait. It counts as part of the job's run, and so does the
+/// page before it at a sandbox: neither may make a late one of a page that takes its time.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Where pages are executed, and the word that opens the door.
 #[derive(Debug, Clone)]
@@ -290,6 +291,8 @@ fn unavailable(problem: &str) -> SandboxError {
 
 #[cfg(test)]
 mod tests {
+    use mondo_jobs::job::Step;
+
     use super::*;
 
     #[test]
@@ -300,6 +303,13 @@ mod tests {
         for wrong in ["", "a:5003", "https://a", "http://me:word@a", "http://a/path", "http://a,"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn waiting_leaves_a_page_the_time_that_it_may_take() {
+        let (page_before, own_in_two_browsers) = (Duration::from_secs(30), Duration::from_mins(1));
+        let run_max = Step::Execute.time_max(Duration::ZERO);
+        assert!(WAIT_MAX + page_before + own_in_two_browsers < run_max);
     }
 
     #[test]
