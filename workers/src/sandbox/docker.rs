@@ -21,6 +21,7 @@ use bollard::{
 use mondo_jobs::ports::SandboxError;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::{
     browser::{Browser, Host, failed},
@@ -32,7 +33,7 @@ use super::{
 /// The system calls that the container may make.
 const SECCOMP: &str = include_str!("../../../docker/seccomp.json");
 
-/// Names the process that owns a container: its machine's boot, its id, and when it started.
+/// Names the process that owns a container, as `owner_of` does.
 const OWNER_LABEL: &str = "mondo.sandbox.owner";
 
 const USER: &str = "10001:10001";
@@ -85,7 +86,9 @@ impl Docker {
     /// Starts a container and waits until its browser answers.
     pub(super) async fn launch(&self) -> Result<Browser, SandboxError> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mondo-sandbox-{}-{number}", std::process::id());
+        // No other process gives the same name, not even one with our number in another namespace: what has it is ours to
+        // remove.
+        let name = format!("mondo-sandbox-{}-{}", std::process::id(), Uuid::now_v7().simple());
         let (output, input) = match self.start(&name, number).await {
             Ok(pipes) => pipes,
             Err(error) => {
