@@ -69,7 +69,7 @@ async fn child_of(process: u32) -> String {
 }
 
 /// Executes pages in one container and takes the daemon away as soon as its browser is reached; then does `more`,
-/// which is given the container's name.
+/// which is given the container's id.
 async fn without_daemon_from_then_on(pages: &[&str], more: impl FnOnce(&str)) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let (socket, pipes) = (directory.path().join("daemon"), directory.path().join("pipes"));
@@ -83,13 +83,13 @@ async fn without_daemon_from_then_on(pages: &[&str], more: impl FnOnce(&str)) ->
     let checking =
         command.env("TMPDIR", &pipes).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let watch = async {
-        let container = format!("mondo-sandbox-{}-0", child_of(checking.id()).await);
-        let runs = || !docker(&["ps", "--quiet", "--filter", &format!("name={container}")]).is_empty();
+        let filter = format!("name=mondo-sandbox-{}-", child_of(checking.id()).await);
+        let container = || docker(&["ps", "--quiet", "--filter", &filter]);
         // Its pipes go when both sides have opened them.
-        let opened = || runs() && std::fs::read_dir(&pipes).unwrap().next().is_none();
+        let opened = || !container().is_empty() && std::fs::read_dir(&pipes).unwrap().next().is_none();
         until("a browser in a container", || async { opened() }).await;
         gone.cancel();
-        more(&container);
+        more(container().trim());
     };
     let local = tokio::task::LocalSet::new();
     local.run_until(async { tokio::join!(stand_between(listener, gone.clone()), watch) }).await;

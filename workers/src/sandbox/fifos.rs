@@ -85,11 +85,11 @@ pub(super) fn command_line() -> String {
     with_pipes(INSIDE, browser::command_line)
 }
 
-/// The command that opens the pipes in a directory, says with one byte that it holds both, and becomes the program
-/// that is given how it gets them.
+/// The command that opens the pipes in a directory, says with one byte that it holds both, and becomes the program,
+/// which is given what it must close; it has the pipes as 3 and 4.
 fn with_pipes(directory: &str, program: impl Fn(&str) -> String) -> String {
-    let program = program(&format!("3<{directory}/in 4>{directory}/out 5>&- 6>&-"));
-    format!("exec 5<>{directory}/in 6<>{directory}/out; printf + >&6; {program}")
+    let open = format!("exec 5<>{directory}/in 6<>{directory}/out 3<{directory}/in 4>{directory}/out");
+    format!("{open}; printf + >&4; {}", program("5>&- 6>&-"))
 }
 
 /// Removes the directories of processes that were killed while a container of theirs was started.
