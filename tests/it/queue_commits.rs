@@ -251,7 +251,8 @@ async fn a_damaged_key_that_all_pairs_share_costs_no_job() {
         let mut connection = test.redis.connection().await;
         let kept: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut connection).await.unwrap();
         let () = connection.set(&key, "damaged").await.unwrap();
-        assert!(!test.queue.commit(&delivery, &commit).await.unwrap_err().is_passing(), "{name}");
+        let error = test.queue.commit(&delivery, &commit).await.unwrap_err();
+        assert!(!error.is_passing() && error.to_string().contains(&key), "{name}: {error}");
 
         let () = connection.del(&key).await.unwrap();
         if let Some(kept) = kept {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mondo_jobs::{
     job::Step,
-    queue::{Commit, Committed},
+    queue::{Commit, Committed, Delivery},
 };
 use redis::{AsyncCommands as _, streams::StreamRangeReply};
 
@@ -90,13 +90,19 @@ async fn an_open_pair_whose_record_is_gone_leaves_no_job_that_can_commit() {
     test.healthy().await;
 }
 
+/// A pair whose first job is committed; gives that one.
+async fn with_a_question(test: &TestQueue) -> Delivery {
+    test.pairs(1).await;
+    let first = test.claim(Step::Objects, "one").await;
+    let commit = Commit { next: vec![next_job(first.pair, Step::Question)], ..Commit::default() };
+    test.queue.commit(&first, &commit).await.unwrap();
+    first
+}
+
 #[tokio::test]
 async fn a_restored_job_goes_on_where_its_pair_was() {
     let test = TestQueue::start().await;
-    let pair = test.pairs(1).await.remove(0).id;
-    let first = test.claim(Step::Objects, "one").await;
-    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
-    test.queue.commit(&first, &commit).await.unwrap();
+    with_a_question(&test).await;
     let mut connection = test.redis.connection().await;
     let lost: StreamRangeReply = connection.xrange_all("{test:0}:stream:question").await.unwrap();
     let () = connection.del("{test:0}:stream:question").await.unwrap();
@@ -112,12 +118,9 @@ async fn a_restored_job_goes_on_where_its_pair_was() {
 #[tokio::test]
 async fn a_job_that_the_layout_before_this_one_promised_is_restored() {
     let test = TestQueue::start().await;
-    let pair = test.pairs(1).await.remove(0).id;
-    let first = test.claim(Step::Objects, "one").await;
-    let commit = Commit { next: vec![next_job(pair, Step::Question)], ..Commit::default() };
-    test.queue.commit(&first, &commit).await.unwrap();
+    let first = with_a_question(&test).await;
     let mut connection = test.redis.connection().await;
-    let (record, mark) = (format!("{{test:0}}:pair:{pair}"), format!("done:{}", first.job));
+    let (record, mark) = (format!("{{test:0}}:pair:{}", first.pair), format!("done:{}", first.job));
     let value: String = connection.hget(&record, &mark).await.unwrap();
     let (did, next) = value.split_once('\n').unwrap();
     let () = connection.hset(&record, &mark, did).await.unwrap();

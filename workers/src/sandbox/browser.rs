@@ -51,8 +51,8 @@ const FLAGS: [&str; 25] = [
     "about:blank",
 ];
 
-/// The shell command that becomes the browser. It speaks on file descriptors 3 and 4, which `pipes` makes; what it logs
-/// goes to standard error.
+/// The shell command that becomes the browser. It speaks on file descriptors 3 and 4; `pipes` are the redirections
+/// that leave it these and no others. What it logs goes to standard error.
 pub(super) fn command_line(pipes: &str) -> String {
     format!("exec {BROWSER_PATH} {} {pipes} 1>&2 </dev/null", FLAGS.join(" "))
 }

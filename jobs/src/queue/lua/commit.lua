@@ -31,16 +31,22 @@ local raised = {}
 
 local function raise(name, by) raised[name] = (raised[name] or 0) + by end
 
--- Redis takes nothing back when a command fails. So what an effect will write is first read as what it must be,
--- which fails on anything else while nothing is changed yet.
+-- Redis takes nothing back when a command fails. So what will be written is first read as what it must be, which
+-- fails on anything else while nothing is changed yet, and says where.
+local function look(read, key, ...)
+  local found = redis.pcall(read, key, ...)
+  if type(found) == 'table' and found.err then error(key .. ': ' .. found.err, 0) end
+  return found
+end
+
 local function probe(kind, a)
   if kind == 'next' then
-    call('XLEN', KEYS[9 + a])
+    look('XLEN', KEYS[9 + a])
   elseif kind == 'remember' then
-    for key = 5, 6 do call('LLEN', KEYS[key]) end
+    for key = 5, 6 do look('LLEN', KEYS[key]) end
   else
     local reads = {[2] = 'ZCARD', [3] = 'LLEN', [4] = 'HLEN', [7] = 'XLEN', [8] = 'ZCARD', [9] = 'ZCARD'}
-    for key, read in pairs(reads) do call(read, KEYS[key]) end
+    for key, read in pairs(reads) do look(read, KEYS[key]) end
   end
 end
 
@@ -82,7 +88,7 @@ local function acknowledge(stream, entries)
 end
 
 -- The counters are raised last, and those who come after must not pay for them.
-call('HLEN', KEYS[1])
+look('HLEN', KEYS[1])
 -- Of each delivery: its lane, the bytes that it adds, where in ARGV it begins and where its effects do, what its
 -- record says, and its journal if its pair ends.
 local lanes, adds, begins, effects, known, journal = {}, {}, {}, {}, {}, {}
@@ -90,10 +96,10 @@ local entries, probed, at, ending = {}, {count = true}, 5, 21 + count
 for n = 1, count do
   local lane, bytes, strings, after = struct.unpack('<BIHH', shapes, 9 * n - 8)
   lanes[n], adds[n], begins[n], effects[n] = lane, bytes, at, at + 1 + strings
-  known[n] = call('HMGET', KEYS[21 + n], ARGV[at + 1], 'state', 'bytes')
+  known[n] = look('HMGET', KEYS[21 + n], ARGV[at + 1], 'state', 'bytes')
   if not tonumber(known[n][3] or 0) then error('the field bytes of ' .. KEYS[21 + n] .. ' is no number') end
   if not entries[lane] then
-    call('XLEN', KEYS[9 + lane])
+    look('XLEN', KEYS[9 + lane])
     entries[lane] = {}
   end
   table.insert(entries[lane], ARGV[at])
