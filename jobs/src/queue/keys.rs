@@ -146,6 +146,11 @@ impl Keys {
         self.key("events")
     }
 
+    /// String that stands for a moment where there was memory enough to start a pair.
+    pub(super) fn memory(&self) -> String {
+        self.key("memory")
+    }
+
     /// Hash of counters by name.
     pub(super) fn counters(&self) -> String {
         self.key("counters")

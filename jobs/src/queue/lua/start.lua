@@ -1,9 +1,9 @@
 --[[
   Start pairs, each with its first fields and its first job, as many as the marks and the bounds allow.
 
-  KEYS[1] open pairs (zset by start ms)   KEYS[4] counters (hash)   KEYS[6..17] streams of the twelve lanes
-  KEYS[2] ready list                      KEYS[5] events (stream)   KEYS[17+n] record of the n-th pair (hash)
-  KEYS[3] taken pairs (zset)
+  KEYS[1] open pairs (zset by start ms)   KEYS[4] counters (hash)            KEYS[7..18] streams of the twelve lanes
+  KEYS[2] ready list                      KEYS[5] events (stream)            KEYS[18+n] record of the n-th pair (hash)
+  KEYS[3] taken pairs (zset)              KEYS[6] that there is memory (string, expires)
   ARGV[1] low mark, -1 for none           ARGV[4] the most bytes held
   ARGV[2] high mark, -1 for none          ARGV[5] percent of Redis's memory from which on nothing is started
   ARGV[3] the most pairs held             ARGV[6] events kept, about   ARGV[7] number of pairs, at most 500
@@ -22,10 +22,14 @@ local count = tonumber(ARGV[7])
 local total = redis.call('ZCARD', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])
 local wanted = low < 0 and count or total < low and high - total or 0
 
+-- Redis takes a third of a start to say how much memory it has, so "enough" holds for a tenth of a second.
 local function out_of_memory()
+  if redis.call('PTTL', KEYS[6]) > 0 then return false end
   local info = redis.call('INFO', 'memory')
   local most = tonumber(string.match(info, '\nmaxmemory:(%d+)') or 0)
-  return most > 0 and tonumber(string.match(info, '\nused_memory:(%d+)')) >= most * tonumber(ARGV[5]) / 100
+  if most > 0 and tonumber(string.match(info, '\nused_memory:(%d+)')) >= most * tonumber(ARGV[5]) / 100 then return true end
+  redis.call('SET', KEYS[6], 1, 'PX', 100)
+  return false
 end
 local full = wanted > 0 and out_of_memory() and -3
 local held = tonumber(redis.call('HGET', KEYS[4], 'held_bytes') or 0)
@@ -35,7 +39,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at, started, added, results = 7, 0, 0, {}
 for n = 1, count do
   local pair, lane, entry, fields = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], 2 * tonumber(ARGV[at + 4])
-  local record, bytes = KEYS[17 + n], 0
+  local record, bytes = KEYS[18 + n], 0
   for i = at + 5, at + 4 + fields do bytes = bytes + #ARGV[i] end
   if started >= wanted then
     results[n] = 0
@@ -47,7 +51,7 @@ for n = 1, count do
   if results[n] == 1 then
     redis.call('HSET', record, 'state', 'open', 'bytes', bytes, unpack(ARGV, at + 5, at + 4 + fields))
     redis.call('ZADD', KEYS[1], now, pair)
-    redis.call('XADD', KEYS[5 + lane], '*', 'job', entry)
+    redis.call('XADD', KEYS[6 + lane], '*', 'job', entry)
     redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[6], '*', 'event', 'started', 'pair', pair)
     started, added = started + 1, added + bytes
   end
