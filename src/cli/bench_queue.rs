@@ -96,7 +96,13 @@ async fn measure(big: bool) -> anyhow::Result<Figures> {
     baselines.sort_by(f64::total_cmp);
     let (batched, single) = (middle(&mut batched), middle(&mut single));
     let (steps, baseline) = (middle(&mut rounds), baselines[ROUNDS / 2]);
-    let dispatch: Dispatch = bench.dispatch(steps.commits_per_s / 2.0).await?;
+    let mut dispatches = vec![];
+    for _ in 0..ROUNDS {
+        bench.reset().await?;
+        dispatches.push(bench.dispatch(steps.commits_per_s / 2.0).await?);
+    }
+    dispatches.sort_by(|a: &Dispatch, b| a.p99_ms.total_cmp(&b.p99_ms));
+    let dispatch = &dispatches[ROUNDS / 2];
     let idle_commands_per_s = bench.idle().await?;
     let figures = Figures {
         commits_per_s: round(batched.commits_per_s),

@@ -5,12 +5,10 @@ use mondo_jobs::{
     pair::PairId,
     queue::{Admission, Bound, Bounds, Commit, Committed, End, Marks, NewPair},
 };
-use redis::AsyncCommands as _;
 
 use crate::support::{
     queue::{LONG_LEASE, TestQueue, connect_bounded, connect_sharded, new_job, new_pair},
     redis::TestRedis,
-    workers::until,
 };
 
 const WIDE: Bounds = Bounds { pairs: 1_000, bytes: 1 << 30 };
@@ -97,10 +95,7 @@ async fn a_redis_that_is_nearly_full_takes_no_pair_and_still_drains() {
     };
 
     limit(used * 10 / 9).await;
-    until("memory is looked at again", || async {
-        !test.redis.connection().await.exists::<_, bool>("{test:0}:memory").await.unwrap()
-    })
-    .await;
+    test.memory_is_asked_for_again().await;
     assert_eq!(bound(&test.queue.start(&pairs(1)).await.unwrap()[0]), Some(Bound::Memory));
     let refilled = test.queue.refill(Marks { low: 9, high: 9 }, &pairs(9)).await.unwrap();
     assert_eq!(refilled[0].full(), Some(Bound::Memory));

@@ -84,6 +84,7 @@ async fn a_full_redis_drains_and_starts_nothing() {
     let (test, workers) = under_way().await;
     let mut connection = test.redis.connection().await;
     config(&mut connection, "maxmemory", "1").await;
+    test.memory_is_asked_for_again().await;
     let refused = test.queue.start(&[new_pair()]).await.unwrap().remove(0);
     assert_eq!(refused.full(), Some(Bound::Memory));
     comes_through(&test, workers).await;

@@ -10,9 +10,10 @@ use mondo_jobs::{
         Reader, Retention,
     },
 };
+use redis::AsyncCommands as _;
 use secrecy::SecretString;
 
-use super::redis::TestRedis;
+use super::{redis::TestRedis, workers::until};
 
 /// Long enough that no lease lapses by itself while a test runs.
 pub(crate) const LONG_LEASE: Duration = Duration::from_mins(10);
@@ -40,6 +41,14 @@ impl TestQueue {
             self.queue.start(chunk).await.unwrap();
         }
         pairs
+    }
+
+    /// Waits until the next start asks Redis how much memory it has.
+    pub(crate) async fn memory_is_asked_for_again(&self) {
+        until("what was known of the memory expires", || async {
+            !self.redis.connection().await.exists::<_, bool>("{test:0}:memory").await.unwrap()
+        })
+        .await;
     }
 
     /// The next job of a step, claimed by this consumer.

@@ -20,8 +20,8 @@ use super::{
 
 /// How long one read waits for something new.
 const BLOCK: Duration = Duration::from_secs(5);
-/// The most entries that one read claims.
-const READ_MAX: usize = 100;
+/// The most entries that one read claims; not more, so that the next are read while these are worked on.
+const READ_MAX: usize = 50;
 /// Pause after a failed call, doubled up to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// The head start of newer releases while there are jobs that only they can run.
