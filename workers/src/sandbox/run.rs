@@ -44,6 +44,10 @@ pub(super) const FRAME_MS: f64 = 17.0;
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
 
+/// How often a moment is drawn again whose picture did not come: on a busy machine the browser draws one frame in some
+/// hundreds and gives no picture of it.
+const PICTURES_AGAIN_MAX: u32 = 8;
+
 /// Scripts of the page that are remembered: it may make them without end.
 const SCRIPTS_MAX: usize = 10_000;
 
@@ -278,8 +282,13 @@ impl<'a> Run<'a> {
         self.drawn_ms = self.page_ms;
         let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;
         let look = due.then(|| self.page.send(&GetHeapUsageParams::default()));
-        let begin = self.begin_frame(step_ms, draw, 0);
-        let drawn = self.call(&begin).await?;
+        let mut drawn = self.call(&self.begin_frame(step_ms, draw, 0)).await?;
+        for times in 1..=PICTURES_AGAIN_MAX {
+            if draw != Draw::Screenshot || drawn.screenshot_data.is_some() {
+                break;
+            }
+            drawn = self.call(&self.begin_frame(step_ms, draw, times)).await?;
+        }
         if let Some(mut look) = look {
             let usage = self.reply(&mut look).await?;
             self.memory_looked_ms = self.page_ms;
