@@ -193,7 +193,15 @@ impl Findings {
     }
 
     /// The findings, and how many more there were.
-    pub(super) fn finish(self) -> (Vec<Finding>, u32) {
+    pub(super) fn finish(mut self) -> (Vec<Finding>, u32) {
+        let moment = |finding: &Finding| (finding.page_ms, finding.phase.clone(), finding.input.clone());
+        // What a page asks for takes another way to us than what it says, now a longer, now a shorter one.
+        for of_moment in self.list.chunk_by_mut(|a, b| moment(a) == moment(b)) {
+            of_moment.sort_by_key(|finding| {
+                matches!(finding.class, FindingClass::Resource | FindingClass::External)
+                    .then(|| (finding.line, finding.column, finding.message.clone()))
+            });
+        }
         (self.list, self.left_out)
     }
 }
@@ -274,6 +282,30 @@ mod tests {
             assert_eq!(text.chars().count(), TEXT_CHARS_MAX);
             assert!(text.ends_with('…'));
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_in_one_moment_has_one_place_among_what_is_said() {
+        let asked = |line| {
+            let place = Some(Place { line, column: 1 });
+            Observation::blocking(FindingClass::Resource, "missing", place)
+        };
+        let order_of = |observations: [Observation; 4]| {
+            let mut findings = Findings::default();
+            for observation in observations {
+                findings.add(observation, 1);
+            }
+            findings.add(asked(1), 2);
+            findings
+                .finish()
+                .0
+                .iter()
+                .map(|finding| (finding.message.clone(), finding.line))
+                .collect::<Vec<_>>()
+        };
+        let order = order_of([error("b"), error("a"), asked(8), asked(9)]);
+        assert_eq!(order_of([asked(9), error("b"), asked(8), error("a")]), order);
+        assert_eq!(order.last(), Some(&("missing".to_owned(), Some(1))), "a later moment stays later");
     }
 
     #[test]
