@@ -2,46 +2,16 @@
 //! can reach nothing: no network, no file of the host, no other page.
 //!
 //! [`AnySandbox::of`] gives the sandbox that is configured: [`open`] finds a back-end and gives a [`BrowserPool`],
-//! [`Remote`] sends pages to other processes that have one. Below it, `local` and `docker` start browsers, `cdp`
-//! talks to one, `page` makes a fresh page, `run` keeps a page's time and collects its findings, and `drive` is
-//! the plan of what is done with it.
+//! [`Remote`] sends pages to other processes that have one. Below it, `browser` starts browsers and talks to them,
+//! `run` executes one page (its plan is `run/drive.rs`), and `findings` collects what goes wrong with it.
 
-mod answer;
 mod browser;
-mod carry;
-mod cdp;
-mod classify;
-mod coverage;
-mod deliver;
-mod docker;
-mod drive;
-mod elements;
-mod events;
-mod fifos;
 mod findings;
-mod guard;
-mod hang;
-mod input;
-mod json;
-mod keys;
-mod limit;
-mod local;
-mod look;
-mod memory;
 mod none;
 mod old;
-mod owner;
-mod page;
 mod pool;
-mod real;
 mod remote;
 mod run;
-mod screen;
-mod stack;
-mod time;
-mod usage;
-mod views;
-mod watch;
 
 use std::sync::Arc;
 
@@ -50,10 +20,12 @@ use mondo_jobs::{
     ports::{Sandbox, SandboxError},
 };
 
+pub use browser::usage::{Usage, own_cpu_secs};
 pub use none::NoSandbox;
 pub use pool::BrowserPool;
 pub use remote::{Remote, RemoteConfig};
-pub use usage::{Usage, own_cpu_secs};
+
+use browser::{docker::Docker, local::Local};
 
 /// Which way browsers are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,23 +72,23 @@ impl SandboxConfig {
 
 /// What starts browsers.
 enum Backend {
-    Docker(docker::Docker),
-    Local(local::Local),
+    Docker(Docker),
+    Local(Local),
 }
 
 impl Backend {
     async fn find(config: &SandboxConfig) -> Result<Self, SandboxError> {
         match config.backend {
-            BackendChoice::Docker => docker::Docker::find(&config.image).await.map(Self::Docker),
-            BackendChoice::Local => local::Local::find().map(Self::Local),
+            BackendChoice::Docker => Docker::find(&config.image).await.map(Self::Docker),
+            BackendChoice::Local => Local::find().map(Self::Local),
             BackendChoice::Remote => Err(SandboxError::Unavailable {
                 problem: "MONDO_SANDBOX is `remote`, and this command needs browsers of its own".to_owned(),
                 remedy: "set it to docker, local or auto".to_owned(),
             }),
-            BackendChoice::Auto => match docker::Docker::find(&config.image).await {
+            BackendChoice::Auto => match Docker::find(&config.image).await {
                 Ok(docker) => Ok(Self::Docker(docker)),
                 Err(no_docker) => {
-                    local::Local::find().map(Self::Local).map_err(|no_local| neither(&no_docker, &no_local))
+                    Local::find().map(Self::Local).map_err(|no_local| neither(&no_docker, &no_local))
                 }
             },
         }
@@ -162,7 +134,7 @@ pub async fn open(config: SandboxConfig) -> Result<Arc<BrowserPool>, SandboxErro
     match slots_of(backend, config.slots).await {
         // A daemon that answers need not be of use, as one that does not see our files.
         Err(no_docker @ SandboxError::Unavailable { .. }) if may_be_local => {
-            let local = local::Local::find().map_err(|no_local| neither(&no_docker, &no_local))?;
+            let local = Local::find().map_err(|no_local| neither(&no_docker, &no_local))?;
             tracing::warn!(%no_docker, "pages are executed under bubblewrap");
             slots_of(Backend::Local(local), config.slots).await
         }

@@ -11,9 +11,11 @@ use chromiumoxide::cdp::browser_protocol::{
 use tokio::sync::mpsc;
 
 use super::{
-    cdp::{Cdp, CdpError, EVENTS_WAITING_MAX},
-    events::Event,
-    page::{PAGE_URL, document, intercept_everything},
+    browser::{
+        cdp::{Cdp, CdpError, EVENTS_WAITING_MAX},
+        events::Event,
+    },
+    run::page::{PAGE_URL, document, intercept_everything},
 };
 
 /// How long any one command may take.

@@ -15,12 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Backend,
-    browser::{Browser, failed},
-    cdp::CdpError,
+    browser::{Browser, cdp::CdpError, failed, usage::Usage},
     old,
-    page::Page,
-    run::{Run, Stop},
-    usage::Usage,
+    run::{Run, Stop, page::Page},
 };
 
 /// Pages after which a browser is replaced, so that what it leaks does not add up. A start costs what a check does.

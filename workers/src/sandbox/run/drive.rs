@@ -1,0 +1,201 @@
+//! The plan of one execution: what is done with a page, and in which order.
+//!
+//! load → idle → click everything → keys → click again → late → what is fresh → long wait → phone → real. Page time is
+//! virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
+
+use chromiumoxide::cdp::browser_protocol::{
+    emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
+    input::SetInterceptDragsParams,
+    page::{AddScriptToEvaluateOnNewDocumentParams, NavigateParams},
+};
+use mondo_jobs::ports::Execution;
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Draw, FRAME_MS, Run, Stop,
+    input::{Point, elements::Usable, keys::keys_for},
+    look::coverage::LISTENERS,
+    page::PAGE_URL,
+};
+
+/// How often the page's own animation is called while it is loaded and used: nearly 60 times a second.
+const FULL_PACE_MS: u32 = 16;
+
+/// How long the load is watched, in milliseconds of page time.
+const LOADED_MS: u64 = 480;
+
+/// The longest step at full pace: with longer ones, a slow animation would look hung.
+const FULL_PACE_STEP_MS: f64 = 65.0;
+
+/// A frame while nothing is done: 20 frames a second.
+pub(in crate::sandbox) const IDLE_FRAME_MS: f64 = 50.0;
+
+/// The same as the pace of the page's own animation.
+const IDLE_PACE_MS: u32 = 50;
+
+/// Frames while nothing is done, half a second of page time.
+const IDLE_FRAMES: u32 = 10;
+
+/// The pace of the page's own animation in the long wait: 10 times a second.
+const LATE_PACE_MS: u32 = 100;
+
+/// The same in the longest wait, which is for timers.
+const LONG_PACE_MS: u32 = 1000;
+
+/// A step of both waits. Longer ones would make a page with slow timers look hung: with this one, it must need half
+/// again as long as it has.
+const LONG_STEP_MS: f64 = 500.0;
+
+/// How many steps pass between two drawn frames of the long wait, and of the longest: frames are what costs.
+const LATE_STEPS_PER_FRAME: u32 = 1;
+const LONG_STEPS_PER_FRAME: u32 = 4;
+
+/// When the page has been used and is looked at, in milliseconds of page time; the long wait follows.
+const LATE_UNTIL_MS: u64 = 10_200;
+
+/// The most that are tapped on the phone.
+const TAPS_MAX: usize = 4;
+
+/// A common phone, in CSS pixels.
+const PHONE: (i64, i64) = (390, 844);
+
+const INIT: &str = include_str!("init.js");
+
+impl Run<'_> {
+    /// Carries out the plan. Gives the desktop view at its end.
+    pub(in crate::sandbox) async fn drive(&mut self, execution: &Execution) -> Result<Option<Vec<u8>>, Stop> {
+        let mut random = ChaCha8Rng::seed_from_u64(execution.seed);
+        let early = self.load(execution.seed).await?;
+        let unmoved = self.idle(early).await?;
+        self.findings.enter("click");
+        self.use_everything(&mut random, false).await?;
+        self.filmed(IDLE_FRAME_MS).await?;
+        self.findings.enter("keys");
+        for key in keys_for(self.source) {
+            self.press(&key).await?;
+        }
+        self.filmed(IDLE_FRAME_MS).await?;
+        self.findings.enter("click");
+        let used = self.use_everything(&mut random, true).await?;
+        self.filmed(IDLE_FRAME_MS).await?;
+        let screenshot = self.late(unmoved, execution.watch_ms.min(LATE_UNTIL_MS)).await?;
+        self.use_what_is_fresh(used, &mut random).await?;
+        self.long(execution.watch_ms).await?;
+        self.phone(&mut random).await?;
+        self.ask_for_coverage().await?;
+        self.real_time().await?;
+        Ok(screenshot)
+    }
+
+    /// Navigates to the page and lets it run for half a second. Gives a view of its first tenth if it is animated.
+    pub(in crate::sandbox) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
+        self.findings.enter("load");
+        self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
+        let init = format!("{}\n{LISTENERS}", INIT.replace("SEED", &self.seed.to_string()));
+        self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
+        self.call(&SetInterceptDragsParams::new(true)).await?;
+        self.call(&NavigateParams::new(PAGE_URL)).await?;
+        self.first_frame().await?;
+        self.pass(FULL_PACE_STEP_MS).await?;
+        let early = self.frame(FRAME_MS, if self.animates { Draw::Screenshot } else { Draw::No }).await?;
+        while self.page_ms() < LOADED_MS {
+            self.pass(FULL_PACE_STEP_MS).await?;
+            self.frame(FULL_PACE_STEP_MS, Draw::No).await?;
+        }
+        self.filmed(FRAME_MS).await?;
+        Ok(early)
+    }
+
+    /// From now on the page's own animation is called once in so many milliseconds.
+    async fn pace(&mut self, pace_ms: u32) -> Result<(), Stop> {
+        self.tell("__mondoPace", pace_ms).await
+    }
+
+    /// Gives whether the page is animated and yet looks as it did `early`.
+    async fn idle(&mut self, early: Option<Vec<u8>>) -> Result<bool, Stop> {
+        self.findings.enter("idle");
+        self.pace(IDLE_PACE_MS).await?;
+        let before = self.cpu_secs().await?;
+        for _ in 1..IDLE_FRAMES {
+            self.frame(IDLE_FRAME_MS, Draw::No).await?;
+        }
+        let used = self.cpu_secs().await? - before;
+        self.look_at_speed(used / f64::from(IDLE_FRAMES - 1));
+        let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
+        let view = self.frame(IDLE_FRAME_MS, draw).await?;
+        self.look_at_controls().await?;
+        self.pace(FULL_PACE_MS).await?;
+        Ok(early.is_some() && early == view)
+    }
+
+    /// Waits; gives the view at the end. A page that was `unmoved` before it was used may move now.
+    async fn late(&mut self, unmoved: bool, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
+        self.findings.enter("late");
+        self.pace(LATE_PACE_MS).await?;
+        let before = if unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
+        self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
+        let view = self.look_at_view().await?;
+        self.film(view.as_ref());
+        if unmoved && before == view {
+            self.found_still();
+        }
+        Ok(view)
+    }
+
+    /// Waits longer, for what comes only after many seconds.
+    async fn long(&mut self, until_ms: u64) -> Result<(), Stop> {
+        self.pace(LONG_PACE_MS).await?;
+        self.wait(until_ms, LONG_STEPS_PER_FRAME).await?;
+        self.pace(FULL_PACE_MS).await
+    }
+
+    /// Lets time pass up to a moment in page time, with few frames.
+    async fn wait(&mut self, until_ms: u64, steps_per_frame: u32) -> Result<(), Stop> {
+        while self.page_ms() < until_ms {
+            for _ in 1..steps_per_frame {
+                self.pass(LONG_STEP_MS).await?;
+            }
+            self.filmed(LONG_STEP_MS).await?;
+        }
+        Ok(())
+    }
+
+    async fn phone(&mut self, random: &mut ChaCha8Rng) -> Result<(), Stop> {
+        self.findings.enter("phone");
+        self.begin_input(&format!("resize to {}×{}", PHONE.0, PHONE.1));
+        let metrics = SetDeviceMetricsOverrideParams::new(PHONE.0, PHONE.1, 2.0, false);
+        let resized = vec![
+            self.page.send(&metrics).untyped(),
+            self.page.send(&SetTouchEmulationEnabledParams::new(true)).untyped(),
+        ];
+        self.delivered(resized, Draw::Yes).await?;
+        for _ in 0..3 {
+            self.frame(FRAME_MS, Draw::Yes).await?;
+        }
+        self.look_at_width().await?;
+        let elements = self.elements(None).await?;
+        let mut order: Vec<usize> = (0..elements.list.len()).collect();
+        order.shuffle(random);
+        // What listens to fingers comes first.
+        order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::swipes));
+        for index in order.into_iter().take(TAPS_MAX) {
+            if let (Some(usable), Some(area)) =
+                (elements.list.get(index).cloned(), self.place(&elements, index).await?)
+            {
+                self.tap(&usable.words, area.at(0.5, 0.5)).await?;
+                if usable.swipes() {
+                    self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;
+                    if self.source.contains("touches") {
+                        self.pinch(&usable.words, area.at(0.3, 0.3), area.at(0.7, 0.7)).await?;
+                    }
+                }
+            }
+        }
+        self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
+        for _ in 0..3 {
+            self.frame(IDLE_FRAME_MS, Draw::No).await?;
+        }
+        self.filmed(IDLE_FRAME_MS).await
+    }
+}

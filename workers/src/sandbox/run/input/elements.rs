@@ -1,0 +1,298 @@
+//! The elements that a person could use, and their use: found by `probe.js`, placed by `place.js`.
+
+use chromiumoxide::cdp::js_protocol::runtime::{
+    CallArgument, CallFunctionOnParams, EvaluateParams, RemoteObjectId,
+};
+use rand::{RngExt, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Point, keys::keys_for};
+use crate::sandbox::{
+    browser::cdp::CdpError,
+    run::{Draw, Run, Stop, drive::IDLE_FRAME_MS},
+};
+
+/// The most elements that are used in one pass.
+const USES_MAX: usize = 20;
+
+/// The most that are used because they have appeared since.
+const FRESH_USES_MAX: usize = 8;
+
+/// The most places to drop something that are looked at for one that a person could reach.
+const TARGETS_MAX: usize = 8;
+
+/// The most buttons that are pressed twice in a row: a list may end at the third press.
+const TWICE_MAX: usize = 6;
+
+/// Where something large is clicked, as shares of its width and height: what is in the middle, around it, and at the
+/// edges, where a board has other neighbours.
+const AREA_POINTS: [(f64, f64); 7] =
+    [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8), (0.06, 0.06), (0.94, 0.94)];
+
+const PROBE: &str = include_str!("probe.js");
+const PLACE: &str = include_str!("place.js");
+
+/// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
+/// those that nobody could have seen then.
+const TELL: &str = "function (before) {
+  const seen = new Set((before ?? []).filter((entry) => entry.visible).map((entry) => entry.element));
+  return this.map(({ element, kind, words, extras, visible }) => {
+    return { kind, words, extras, visible, fresh: !seen.has(element) };
+  });
+}";
+
+/// Called on what `probe.js` found, with an index: gives the picker there another value, as picking one does.
+const PICK: &str = "function (index) {
+  const { element } = this[index];
+  const values = { color: '#336699', date: '2024-02-29', 'datetime-local': '2024-02-29T13:37', month: '2024-02', time: '13:37', week: '2024-W09' };
+  element.value = values[element.type];
+  for (const kind of ['input', 'change']) {
+    const event = document.createEvent('Event');
+    event.initEvent(kind, true, false);
+    element.dispatchEvent(event);
+  }
+}";
+
+/// What `probe.js` found, by its index there.
+#[derive(Debug, Clone, Deserialize)]
+pub(in crate::sandbox) struct Usable {
+    pub(in crate::sandbox) kind: String,
+    pub(in crate::sandbox) words: String,
+    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`.
+    extras: Vec<String>,
+    visible: bool,
+    fresh: bool,
+}
+
+impl Usable {
+    pub(in crate::sandbox) fn swipes(&self) -> bool {
+        self.extras.iter().any(|extra| extra == "touchmove")
+    }
+}
+
+/// The elements of one look at the page, and the page's own list of them.
+pub(in crate::sandbox) struct Elements {
+    pub(in crate::sandbox) list: Vec<Usable>,
+    object: Option<RemoteObjectId>,
+}
+
+/// Where an element is: left, top, width and height in CSS pixels.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(in crate::sandbox) struct Area(f64, f64, f64, f64);
+
+impl Area {
+    /// The point at these shares of width and height.
+    pub(in crate::sandbox) fn at(self, across: f64, down: f64) -> Point {
+        Point { x: self.0 + self.2 * across, y: self.1 + self.3 * down }
+    }
+}
+
+impl Run<'_> {
+    /// Uses each element once; `again` in another order, because what came first may have changed what the others
+    /// do. Gives what was there.
+    pub(in crate::sandbox) async fn use_everything(
+        &mut self,
+        random: &mut ChaCha8Rng,
+        again: bool,
+    ) -> Result<Elements, Stop> {
+        let elements = self.elements(None).await?;
+        let mut order: Vec<usize> = (0..elements.list.len()).collect();
+        if again {
+            order.shuffle(random);
+        }
+        order.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.visible));
+        order.truncate(USES_MAX);
+        for (number, index) in order.into_iter().enumerate() {
+            self.use_one(&elements, index, random).await?;
+            let pressed = elements.list.get(index).is_some_and(|usable| usable.kind == "button");
+            if again && pressed && number < TWICE_MAX {
+                self.use_one(&elements, index, random).await?;
+            }
+        }
+        for _ in 0..3 {
+            self.pass(IDLE_FRAME_MS).await?;
+            self.frame(IDLE_FRAME_MS, Draw::No).await?;
+        }
+        self.use_what_is_fresh(elements, random).await
+    }
+
+    /// Uses what has appeared since `before`: a menu's entries, the button of a game that is over. Gives what is
+    /// there now.
+    pub(in crate::sandbox) async fn use_what_is_fresh(
+        &mut self,
+        before: Elements,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Elements, Stop> {
+        let elements = self.elements(Some(&before)).await?;
+        let fresh = |usable: &Usable| usable.fresh && usable.visible && usable.words != "page";
+        let mut order: Vec<usize> = (0..elements.list.len()).collect();
+        order.retain(|index| elements.list.get(*index).is_some_and(fresh));
+        order.truncate(FRESH_USES_MAX);
+        for index in order {
+            self.use_one(&elements, index, random).await?;
+        }
+        Ok(elements)
+    }
+
+    async fn use_one(
+        &mut self,
+        elements: &Elements,
+        index: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(), Stop> {
+        let (Some(usable), Some(area)) =
+            (elements.list.get(index).cloned(), self.place(elements, index).await?)
+        else {
+            return Ok(());
+        };
+        match usable.kind.as_str() {
+            "draggable" => {
+                self.click(&usable.words, area.at(0.5, 0.5)).await?;
+                let target = self.target(elements, random).await?;
+                self.carry(&usable.words, area.at(0.5, 0.5), target).await?;
+            }
+            "picker" => self.pick(elements, index, &usable.words).await?,
+            _ => self.use_element(&usable, area, random).await?,
+        }
+        for extra in &usable.extras {
+            let (words, middle) = (usable.words.as_str(), area.at(0.5, 0.5));
+            match extra.as_str() {
+                "dblclick" => self.double_click(words, middle).await?,
+                "contextmenu" => self.right_click(words, middle).await?,
+                "wheel" => self.wheel(words, middle).await?,
+                "held" => self.hold(words, middle).await?,
+                // Fingers are for the phone.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Some place where things can be dropped.
+    async fn target(
+        &mut self,
+        elements: &Elements,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Option<(String, Point)>, Stop> {
+        let mut targets: Vec<usize> = (0..elements.list.len()).collect();
+        targets.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.kind == "target"));
+        targets.shuffle(random);
+        targets.truncate(TARGETS_MAX);
+        for index in targets {
+            if let Some(area) = self.place(elements, index).await? {
+                let words = elements.list.get(index).map(|usable| usable.words.clone());
+                return Ok(words.map(|words| (words, area.at(0.5, 0.5))));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn use_element(
+        &mut self,
+        usable: &Usable,
+        area: Area,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(), Stop> {
+        let words = usable.words.as_str();
+        match usable.kind.as_str() {
+            "area" => {
+                for (across, down) in AREA_POINTS {
+                    let jitter = random.random_range(-0.05..0.05);
+                    let point = area.at(across + jitter, down + jitter);
+                    self.click(&format!("{words} at {:.0},{:.0}", point.x - area.0, point.y - area.1), point)
+                        .await?;
+                }
+                self.drag(words, area.at(0.3, 0.4), area.at(0.7, 0.6)).await?;
+                // Short, so that it stays within one cell of a board.
+                self.drag(words, area.at(0.48, 0.48), area.at(0.52, 0.52)).await
+            }
+            "range" => {
+                self.click(&format!("{words} at 25 %"), area.at(0.25, 0.5)).await?;
+                self.click(&format!("{words} at 90 %"), area.at(0.9, 0.5)).await
+            }
+            "select" => {
+                self.click(words, area.at(0.5, 0.5)).await?;
+                for key in
+                    keys_for("").iter().filter(|key| matches!(key.name.as_str(), "ArrowDown" | "Enter"))
+                {
+                    self.press(key).await?;
+                }
+                Ok(())
+            }
+            "text" | "number" => {
+                self.click(words, area.at(0.5, 0.5)).await?;
+                if usable.kind == "number" {
+                    self.write(words, "7").await?;
+                    // More digits than the page may have thought of.
+                    return self.write(words, "777").await;
+                }
+                self.write(words, "Moss 7").await?;
+                let enter = keys_for("").into_iter().find(|key| key.name == "Enter");
+                match enter {
+                    Some(enter) => self.press(&enter).await,
+                    None => Ok(()),
+                }
+            }
+            // The page as a whole, for its rarer inputs only.
+            "surface" | "target" => Ok(()),
+            _ => self.click(words, area.at(0.5, 0.5)).await,
+        }
+    }
+
+    /// Looks at what there is to use; what is fresh is told by the look `before`.
+    pub(in crate::sandbox) async fn elements(&mut self, before: Option<&Elements>) -> Result<Elements, Stop> {
+        let mut look = EvaluateParams::new(PROBE);
+        look.include_command_line_api = Some(true);
+        look.silent = Some(true);
+        let object = self.call(&look).await?.result.object_id;
+        let Some(object) = object else { return Ok(Elements { list: Vec::new(), object: None }) };
+        let mut tell = call_on(object.clone(), TELL);
+        let before = before.and_then(|before| before.object.clone());
+        tell.arguments = Some(vec![CallArgument { object_id: before, ..Default::default() }]);
+        tell.return_by_value = Some(true);
+        let told = self.told(&tell).await?;
+        let list = serde_json::from_value(told).unwrap_or_default();
+        Ok(Elements { list, object: Some(object) })
+    }
+
+    pub(in crate::sandbox) async fn place(
+        &mut self,
+        elements: &Elements,
+        index: usize,
+    ) -> Result<Option<Area>, Stop> {
+        let Some(object) = elements.object.clone() else { return Ok(None) };
+        let mut place = call_on(object, PLACE);
+        place.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
+        place.return_by_value = Some(true);
+        Ok(serde_json::from_value(self.told(&place).await?).ok())
+    }
+
+    /// What a call on something of the page's gives: null where the page has loaded itself anew since.
+    async fn told(&mut self, call: &CallFunctionOnParams) -> Result<Value, Stop> {
+        match self.call(call).await {
+            Ok(told) => Ok(told.result.value.unwrap_or_default()),
+            Err(Stop::Failed(CdpError::Refused { .. })) => Ok(Value::Null),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// Gives a field for a colour, a date or a time another value. What opens there to pick it from is no part of
+    /// the page, so this is the one input that is not trusted.
+    async fn pick(&mut self, elements: &Elements, index: usize, words: &str) -> Result<(), Stop> {
+        let Some(object) = elements.object.clone() else { return Ok(()) };
+        self.begin_input(&format!("pick in {words}"));
+        let mut pick = call_on(object, PICK);
+        pick.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
+        self.told(&pick).await?;
+        self.delivered(Vec::new(), Draw::No).await
+    }
+}
+
+fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {
+    let mut call = CallFunctionOnParams::new(function);
+    call.object_id = Some(object);
+    call.silent = Some(true);
+    call
+}

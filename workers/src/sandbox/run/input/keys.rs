@@ -1,0 +1,179 @@
+//! Which keys a page is given: those that every page gets, and those that its source names.
+
+/// One key of a keyboard, as the browser wants to be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sandbox) struct Key {
+    /// `KeyboardEvent.key`.
+    pub(in crate::sandbox) name: String,
+    /// `KeyboardEvent.code`.
+    pub(in crate::sandbox) code: String,
+    /// `KeyboardEvent.keyCode`.
+    pub(in crate::sandbox) number: i64,
+    /// What it writes, if anything.
+    pub(in crate::sandbox) text: Option<String>,
+    /// Whether Control is held with it.
+    pub(in crate::sandbox) control: bool,
+}
+
+/// Keys without a character: name, code, key code, text.
+const NAMED: [(&str, &str, i64, Option<&str>); 17] = [
+    ("ArrowLeft", "ArrowLeft", 37, None),
+    ("ArrowRight", "ArrowRight", 39, None),
+    ("ArrowUp", "ArrowUp", 38, None),
+    ("ArrowDown", "ArrowDown", 40, None),
+    (" ", "Space", 32, Some(" ")),
+    ("Enter", "Enter", 13, Some("\r")),
+    ("Escape", "Escape", 27, None),
+    ("Backspace", "Backspace", 8, None),
+    ("Delete", "Delete", 46, None),
+    ("Tab", "Tab", 9, None),
+    ("Shift", "ShiftLeft", 16, None),
+    ("Control", "ControlLeft", 17, None),
+    ("Alt", "AltLeft", 18, None),
+    ("Home", "Home", 36, None),
+    ("End", "End", 35, None),
+    ("PageUp", "PageUp", 33, None),
+    ("PageDown", "PageDown", 34, None),
+];
+
+/// How many of [`NAMED`] every page gets.
+const ALWAYS: usize = 7;
+
+/// The most keys that a page's source can add.
+const FROM_SOURCE_MAX: usize = 16;
+
+/// The keys for a page with this source, each once, in a fixed order.
+pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
+    let mut keys: Vec<Key> = NAMED.iter().take(ALWAYS).map(named).collect();
+    if !mentions_keyboard(source) {
+        return keys;
+    }
+    let extra =
+        NAMED.iter().skip(ALWAYS).filter(|(name, code, ..)| quotes(source, name) || quotes(source, code));
+    keys.extend(extra.map(named));
+    let mut from_source = 0;
+    for letter in ('a'..='z').chain('0'..='9') {
+        if from_source < FROM_SOURCE_MAX && names_character(source, letter) {
+            keys.push(character(letter));
+            from_source += 1;
+        }
+    }
+    if source.contains("ctrlKey") || source.contains("metaKey") {
+        let named = ('a'..='z').filter(|letter| names_character(source, *letter)).take(CONTROLLED_MAX);
+        keys.extend(named.map(|letter| Key { text: None, control: true, ..character(letter) }));
+    }
+    keys
+}
+
+/// Whether the source names this key: then it means to handle it.
+pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool {
+    mentions_keyboard(source) && (quotes(source, name) || quotes(source, code))
+}
+
+/// The most keys that are given with Control held.
+const CONTROLLED_MAX: usize = 4;
+
+/// Whether the source listens for keys at all; without that, its quoted letters mean something else.
+fn mentions_keyboard(source: &str) -> bool {
+    ["keydown", "keyup", "keypress"].iter().any(|name| source.contains(name))
+}
+
+fn quotes(source: &str, text: &str) -> bool {
+    ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{text}{quote}")))
+}
+
+fn names_character(source: &str, symbol: char) -> bool {
+    let upper = symbol.to_ascii_uppercase();
+    let code = if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") };
+    quotes(source, &symbol.to_string())
+        || quotes(source, &upper.to_string())
+        || quotes(source, &code)
+        || compares_code(source, u32::from(upper))
+        || is_property(source, symbol)
+}
+
+/// Whether the source compares a key code with this number.
+fn compares_code(source: &str, number: u32) -> bool {
+    let number = number.to_string();
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once(&number) {
+        let before = before.trim_end();
+        let compared = before.ends_with("==") || before.ends_with("case");
+        if compared && !after.starts_with(|symbol: char| symbol.is_ascii_digit()) {
+            return source.contains("keyCode") || source.contains("which");
+        }
+        rest = after;
+    }
+    false
+}
+
+/// Whether a table of the source has an entry of this name: `{ a: 262, s: 294 }`.
+fn is_property(source: &str, symbol: char) -> bool {
+    [format!("{{ {symbol}: "), format!("{{{symbol}:"), format!(", {symbol}: "), format!(",{symbol}:")]
+        .iter()
+        .any(|entry| source.contains(entry))
+}
+
+fn named((name, code, number, text): &(&str, &str, i64, Option<&str>)) -> Key {
+    Key {
+        name: (*name).to_owned(),
+        code: (*code).to_owned(),
+        number: *number,
+        text: text.map(str::to_owned),
+        control: false,
+    }
+}
+
+fn character(symbol: char) -> Key {
+    let upper = symbol.to_ascii_uppercase();
+    Key {
+        name: symbol.to_string(),
+        code: if symbol.is_ascii_digit() { format!("Digit{symbol}") } else { format!("Key{upper}") },
+        number: i64::from(u32::from(upper)),
+        text: Some(symbol.to_string()),
+        control: false,
+    }
+}
+
+impl Key {
+    /// The key as a person would call it.
+    pub(in crate::sandbox) fn words(&self) -> String {
+        let name = if self.name == " " { "Space" } else { &self.name };
+        if self.control { format!("Control+{name}") } else { name.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(source: &str) -> Vec<String> {
+        keys_for(source).iter().skip(ALWAYS).map(Key::words).collect()
+    }
+
+    #[test]
+    fn keys_that_the_source_names_are_added() {
+        let source =
+            "onkeydown = e => { if (e.key === 'w' || e.code == \"KeyR\" || e.key == 'Shift') go('x1') }";
+        assert_eq!(names(source), ["Shift", "r", "w"]);
+    }
+
+    #[test]
+    fn keys_are_found_by_number_in_tables_and_with_control() {
+        assert_eq!(names("onkeydown = e => { if (e.keyCode === 77) mute() }"), ["m"]);
+        assert_eq!(names("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
+        assert_eq!(names("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
+        assert!(names("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
+    }
+
+    #[test]
+    fn quoted_letters_of_a_page_without_keyboard_mean_nothing() {
+        assert!(names("const grades = ['a', 'b']").is_empty());
+    }
+
+    #[test]
+    fn the_source_adds_a_bounded_number() {
+        let all: Vec<_> = ('a'..='z').map(|letter| format!("'{letter}'")).collect();
+        assert_eq!(names(&format!("keydown {}", all.join(" "))).len(), FROM_SOURCE_MAX);
+    }
+}

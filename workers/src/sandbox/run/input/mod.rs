@@ -1,0 +1,258 @@
+//! Trusted input, as a person's mouse, keyboard and finger would give it.
+
+mod carry;
+mod deliver;
+pub(super) mod elements;
+pub(in crate::sandbox) mod keys;
+
+use chromiumoxide::{
+    Command, Method,
+    cdp::browser_protocol::input::{
+        DispatchKeyEventParams, DispatchKeyEventType, DispatchMouseEventParams, DispatchMouseEventType,
+        DispatchTouchEventParams, DispatchTouchEventReturns, DispatchTouchEventType, InsertTextParams,
+        MouseButton, TouchPoint,
+    },
+    types::MethodId,
+};
+use serde::Serialize;
+
+use self::keys::Key;
+use crate::sandbox::run::{Draw, Run, Stop};
+
+/// The browser's bit for the Control key.
+const CONTROL: i64 = 2;
+
+/// How long a press is held, in steps of page time.
+const HELD_STEPS: u32 = 4;
+const HELD_STEP_MS: f64 = 250.0;
+
+/// A point of the viewport, in CSS pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::sandbox) struct Point {
+    pub(in crate::sandbox) x: f64,
+    pub(in crate::sandbox) y: f64,
+}
+
+impl Run<'_> {
+    /// Moves the mouse to a point and clicks there.
+    pub(in crate::sandbox) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("click {words}"));
+        let inputs = vec![
+            self.page.send(&mouse(DispatchMouseEventType::MouseMoved, at)).untyped(),
+            self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped(),
+            self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped(),
+        ];
+        self.delivered_in_a_row(inputs).await
+    }
+
+    /// Clicks a point twice, as fast as a double click is.
+    pub(in crate::sandbox) async fn double_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("double click {words}"));
+        let mut inputs = Vec::new();
+        for count in [1, 2] {
+            for kind in [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased] {
+                let mut event = mouse(kind, at);
+                event.click_count = Some(count);
+                inputs.push(self.page.send(&event).untyped());
+            }
+        }
+        self.delivered(inputs, Draw::No).await
+    }
+
+    /// Clicks a point with the right button.
+    pub(in crate::sandbox) async fn right_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("right click {words}"));
+        let mut inputs = Vec::new();
+        for (kind, held) in
+            [(DispatchMouseEventType::MousePressed, 2), (DispatchMouseEventType::MouseReleased, 0)]
+        {
+            let mut event = mouse(kind, at);
+            event.button = Some(MouseButton::Right);
+            event.buttons = Some(held);
+            inputs.push(self.page.send(&event).untyped());
+        }
+        self.delivered(inputs, Draw::No).await
+    }
+
+    /// Turns the wheel over a point, once in each direction.
+    pub(in crate::sandbox) async fn wheel(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("wheel {words}"));
+        for turn in [100.0, -100.0] {
+            let mut event = mouse(DispatchMouseEventType::MouseWheel, at);
+            (event.button, event.buttons, event.click_count) = (None, None, None);
+            (event.delta_x, event.delta_y) = (Some(0.0), Some(turn));
+            let turned = self.page.send(&event).untyped();
+            self.delivered_with_frame(vec![turned], Draw::Yes).await?;
+        }
+        Ok(())
+    }
+
+    /// Presses the mouse at one point, moves it in two steps, and releases it at another.
+    pub(in crate::sandbox) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("drag {words}"));
+        let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
+        self.delivered(vec![press], Draw::No).await?;
+        let halfway = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
+        for point in [halfway, to] {
+            let mut step = mouse(DispatchMouseEventType::MouseMoved, point);
+            step.buttons = Some(1);
+            let step = self.page.send(&step).untyped();
+            self.delivered_with_frame(vec![step], Draw::No).await?;
+        }
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, to)).untyped();
+        self.delivered(vec![release], Draw::No).await
+    }
+
+    /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it. What comes of the
+    /// release is drawn with the next frame.
+    pub(in crate::sandbox) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
+        self.begin_input(&format!("key {}", key.words()));
+        let down =
+            if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
+        let pressed = self.page.send(&keyboard(down, key)).untyped();
+        self.delivered(vec![pressed], Draw::No).await?;
+        let released = self.page.send(&keyboard(DispatchKeyEventType::KeyUp, key)).untyped();
+        self.delivered_in_a_row(vec![released]).await
+    }
+
+    /// Writes text into what has the focus.
+    pub(in crate::sandbox) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
+        self.begin_input(&format!("type \"{text}\" into {words}"));
+        let input = self.page.send(&InsertTextParams::new(text)).untyped();
+        self.delivered(vec![input], Draw::No).await
+    }
+
+    /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.
+    pub(in crate::sandbox) async fn hold(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("hold {words}"));
+        let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped();
+        self.delivered(vec![press], Draw::No).await?;
+        for _ in 0..HELD_STEPS {
+            self.pass(HELD_STEP_MS).await?;
+        }
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped();
+        self.delivered(vec![release], Draw::No).await
+    }
+
+    /// Moves one finger over the page.
+    pub(in crate::sandbox) async fn swipe(
+        &mut self,
+        words: &str,
+        from: Point,
+        to: Point,
+    ) -> Result<(), Stop> {
+        self.begin_input(&format!("swipe {words}"));
+        for (kind, at) in [
+            (DispatchTouchEventType::TouchStart, from),
+            (DispatchTouchEventType::TouchMove, Point { x: f64::midpoint(from.x, to.x), y: from.y }),
+            (DispatchTouchEventType::TouchMove, to),
+        ] {
+            let touched = DispatchTouchEventParams::new(kind, vec![TouchPoint::new(at.x, at.y)]);
+            let touched = self.page.send(&touched).untyped();
+            self.delivered_with_frame(vec![touched], Draw::Yes).await?;
+        }
+        let lifted = self.page.send(&LastFingerUp::default()).untyped();
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+    }
+
+    /// Spreads two fingers on the page.
+    pub(in crate::sandbox) async fn pinch(
+        &mut self,
+        words: &str,
+        from: Point,
+        to: Point,
+    ) -> Result<(), Stop> {
+        self.begin_input(&format!("pinch {words}"));
+        let middle = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
+        let halfway =
+            |end: Point| Point { x: f64::midpoint(middle.x, end.x), y: f64::midpoint(middle.y, end.y) };
+        for (kind, [first, second]) in [
+            (DispatchTouchEventType::TouchStart, [halfway(from), halfway(to)]),
+            (DispatchTouchEventType::TouchMove, [from, to]),
+        ] {
+            let mut fingers = vec![TouchPoint::new(first.x, first.y), TouchPoint::new(second.x, second.y)];
+            for (id, finger) in [0.0, 1.0].into_iter().zip(&mut fingers) {
+                finger.id = Some(id);
+            }
+            let touched = self.page.send(&DispatchTouchEventParams::new(kind, fingers)).untyped();
+            self.delivered_with_frame(vec![touched], Draw::Yes).await?;
+        }
+        let lifted = self.page.send(&LastFingerUp::default()).untyped();
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+    }
+
+    /// Touches a point with one finger.
+    pub(in crate::sandbox) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+        self.begin_input(&format!("tap {words}"));
+        let finger = TouchPoint::new(at.x, at.y);
+        let inputs = vec![
+            self.page
+                .send(&DispatchTouchEventParams::new(DispatchTouchEventType::TouchStart, vec![finger]))
+                .untyped(),
+            self.page.send(&LastFingerUp::default()).untyped(),
+        ];
+        // After the viewport has changed, touches are answered only by frames that are drawn.
+        self.delivered_with_frame(inputs, Draw::Yes).await
+    }
+
+    pub(in crate::sandbox) fn begin_input(&mut self, words: &str) {
+        self.inputs += 1;
+        self.findings.after(words);
+    }
+}
+
+/// `Input.dispatchTouchEvent` for the end of a touch. The typed command leaves out the empty list of fingers, and
+/// the browser insists on it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastFingerUp {
+    r#type: DispatchTouchEventType,
+    touch_points: [TouchPoint; 0],
+}
+
+impl Default for LastFingerUp {
+    fn default() -> Self {
+        Self { r#type: DispatchTouchEventType::TouchEnd, touch_points: [] }
+    }
+}
+
+impl Method for LastFingerUp {
+    fn identifier(&self) -> MethodId {
+        DispatchTouchEventParams::IDENTIFIER.into()
+    }
+}
+
+impl Command for LastFingerUp {
+    type Response = DispatchTouchEventReturns;
+}
+
+pub(in crate::sandbox) fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
+    let moved = kind == DispatchMouseEventType::MouseMoved;
+    let pressed = kind == DispatchMouseEventType::MousePressed;
+    let mut event = DispatchMouseEventParams::new(kind, at.x, at.y);
+    event.button = Some(if moved { MouseButton::None } else { MouseButton::Left });
+    event.buttons = Some(i64::from(pressed));
+    event.click_count = Some(i64::from(!moved));
+    event
+}
+
+/// A move with the left button held, by which the browser begins to drag; without the name of the button it does not.
+pub(in crate::sandbox) fn held(at: Point) -> DispatchMouseEventParams {
+    let mut event = mouse(DispatchMouseEventType::MouseMoved, at);
+    (event.button, event.buttons) = (Some(MouseButton::Left), Some(1));
+    event
+}
+
+fn keyboard(kind: DispatchKeyEventType, key: &Key) -> DispatchKeyEventParams {
+    let writes = kind == DispatchKeyEventType::KeyDown;
+    let mut event = DispatchKeyEventParams::new(kind);
+    event.key = Some(key.name.clone());
+    event.code = Some(key.code.clone());
+    event.windows_virtual_key_code = Some(key.number);
+    event.native_virtual_key_code = Some(key.number);
+    event.modifiers = key.control.then_some(CONTROL);
+    if writes {
+        event.text.clone_from(&key.text);
+    }
+    event
+}

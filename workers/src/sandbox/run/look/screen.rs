@@ -1,0 +1,156 @@
+//! What a screenshot shows.
+
+use std::io::Cursor;
+
+use png::{Decoder, Transformations};
+use serde::Deserialize;
+
+/// A part of the view, in CSS pixels; in an image of the desktop view, in its pixels.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(in crate::sandbox) struct Rectangle {
+    pub(in crate::sandbox) left: f64,
+    pub(in crate::sandbox) top: f64,
+    pub(in crate::sandbox) width: f64,
+    pub(in crate::sandbox) height: f64,
+}
+
+impl Rectangle {
+    /// Whether a pixel is inside, with a margin for borders.
+    fn holds(self, column: u32, row: u32) -> bool {
+        const MARGIN: f64 = 4.0;
+        let (x, y) = (f64::from(column), f64::from(row));
+        x >= self.left + MARGIN
+            && x < self.left + self.width - MARGIN
+            && y >= self.top + MARGIN
+            && y < self.top + self.height - MARGIN
+    }
+}
+
+/// Whether the image, and each of these parts of it, has exactly one colour. A page with one word on it differs in
+/// less than a thousandth of its pixels, so nothing but equality will do. Takes milliseconds: not for an async
+/// thread.
+///
+/// # Errors
+/// When the bytes are no PNG.
+pub(in crate::sandbox) fn one_coloured(
+    png: &[u8],
+    parts: &[Rectangle],
+) -> Result<(bool, Vec<Empty>), png::DecodingError> {
+    let mut decoder = Decoder::new(Cursor::new(png));
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info()?;
+    let samples = reader.output_color_type().0.samples();
+    let mut whole = OneColour::default();
+    let mut colours = vec![OneColour::default(); parts.len()];
+    for row_number in 0.. {
+        let Some(row) = reader.next_row()? else { break };
+        for (column, pixel) in (0..).zip(row.data().chunks_exact(samples)) {
+            whole.see(pixel);
+            for (part, colour) in parts.iter().zip(&mut colours) {
+                if !colour.differs && part.holds(column, row_number) {
+                    colour.see(pixel);
+                }
+            }
+        }
+        if whole.differs && colours.iter().all(|colour| colour.differs) {
+            break;
+        }
+    }
+    Ok((!whole.differs, colours.iter().map(OneColour::verdict).collect()))
+}
+
+/// What is in a part of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum Empty {
+    /// More than one colour.
+    No,
+    /// One colour, and somebody has chosen it: a swatch, a mixed paint.
+    Coloured,
+    /// Nothing: white, black or a grey.
+    Yes,
+}
+
+/// How far apart the samples of a colour are that is not a grey, nor a tinted background.
+const CHROMA_MIN: u8 = 60;
+
+#[derive(Clone, Default)]
+struct OneColour {
+    first: Option<Vec<u8>>,
+    differs: bool,
+}
+
+impl OneColour {
+    fn verdict(&self) -> Empty {
+        let Some(colour) = self.first.as_ref().filter(|_| !self.differs) else {
+            return if self.differs { Empty::No } else { Empty::Yes };
+        };
+        let samples = colour.iter().take(3);
+        let (low, high) = (samples.clone().min(), samples.max());
+        let chroma = high.copied().unwrap_or_default() - low.copied().unwrap_or_default();
+        if chroma >= CHROMA_MIN { Empty::Coloured } else { Empty::Yes }
+    }
+
+    fn see(&mut self, pixel: &[u8]) {
+        match &self.first {
+            _ if self.differs => {}
+            None => self.first = Some(pixel.to_vec()),
+            Some(first) => self.differs = first != pixel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 20;
+
+    fn image(differing: Option<usize>) -> Vec<u8> {
+        let mut data = vec![200; SIDE * SIDE * 3];
+        if let Some(index) = differing {
+            data[index] = 201;
+        }
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 20, 20);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&data).unwrap();
+        writer.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn one_differing_sample_is_enough() {
+        let whole = |differing| one_coloured(&image(differing), &[]).unwrap().0;
+        assert!(whole(None));
+        assert!(!whole(Some(0)));
+        assert!(!whole(Some(SIDE * SIDE * 3 - 1)));
+    }
+
+    #[test]
+    fn a_part_is_looked_at_without_its_border() {
+        let part = Rectangle { left: 2.0, top: 2.0, width: 14.0, height: 14.0 };
+        let at = |column: usize, row: usize| {
+            let png = image(Some((row * SIDE + column) * 3));
+            one_coloured(&png, &[part]).unwrap().1[0] == Empty::Yes
+        };
+        assert!(at(3, 3), "its border");
+        assert!(at(19, 19), "outside");
+        assert!(!at(6, 6), "inside");
+    }
+
+    #[test]
+    fn a_chosen_colour_is_told_from_nothing() {
+        let verdict = |colour: [u8; 3]| {
+            let colours = OneColour { first: Some(colour.to_vec()), differs: false };
+            colours.verdict()
+        };
+        assert_eq!(verdict([200, 80, 60]), Empty::Coloured);
+        assert_eq!([[0; 3], [255; 3], [16, 20, 40]].map(verdict), [Empty::Yes; 3]);
+    }
+
+    #[test]
+    fn what_is_no_png_is_an_error() {
+        assert!(one_coloured(b"no image", &[]).is_err());
+    }
+}
