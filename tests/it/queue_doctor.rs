@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mondo_jobs::{
     job::Step,
-    queue::{Commit, Committed, Delivery},
+    queue::{Commit, Committed, Delivery, Reader},
 };
 use redis::{AsyncCommands as _, streams::StreamRangeReply};
 
@@ -38,6 +38,35 @@ async fn after(command: &[&str]) -> Vec<String> {
     let mut found: Vec<String> = found.into_iter().map(|violation| violation.invariant).collect();
     found.dedup();
     found
+}
+
+/// Redis refuses every command on such a key, and does not say which key it is.
+#[tokio::test]
+async fn a_key_that_holds_something_else_is_named() {
+    let test = TestQueue::start().await;
+    let pair = test.pairs(1).await[0].id;
+    let mut connection = test.redis.connection().await;
+    for key in [
+        "{test:0}:stream:objects".to_owned(),
+        "{test:0}:counters".to_owned(),
+        format!("{{test:0}}:pair:{pair}"),
+    ] {
+        let kept = "{test:0}:kept";
+        let () = connection.rename(&key, kept).await.unwrap();
+        let () = connection.set(&key, "of somebody").await.unwrap();
+        let found = test.queue.doctor().await.unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].invariant == "Q8" && found[0].detail.contains(&key), "{found:?}");
+        assert!(!test.queue.mend(&found[0]).await.unwrap(), "what somebody wrote is not ours to remove");
+        let () = connection.rename(kept, &key).await.unwrap();
+        test.healthy().await;
+    }
+
+    let () = connection.del("{test:0}:stream:objects").await.unwrap();
+    let () = connection.set("{test:0}:stream:objects", "of somebody").await.unwrap();
+    let refused = Reader::connect(&test.queue, 0, Step::Objects, "one", Duration::from_secs(1)).await;
+    let refused = refused.err().expect("no stream, no reader");
+    assert!(refused.remedy().unwrap().contains("mondo doctor"), "{refused}");
 }
 
 #[tokio::test]

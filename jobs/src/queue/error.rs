@@ -128,6 +128,7 @@ impl QueueError {
             }
             "OOM" => "raise maxmemory of Redis, or take ready pairs; nothing new is started meanwhile",
             "BUSY" => "a script of somebody blocks Redis: end it with SCRIPT KILL",
+            "WRONGTYPE" => "a key of the queue holds something else than ours: `mondo doctor` names it",
             "READONLY" => "this Redis is a replica: point REDIS_URL at the primary",
             "NOAUTH" | "WRONGPASS" | "NOPERM" => {
                 "check the user and password of REDIS_URL, and what they may do"

@@ -167,6 +167,31 @@ impl Keys {
         self.key("responders")
     }
 
+    /// The keys that are not of one pair, each with the type that Redis has for what it holds.
+    pub(super) fn types(&self) -> Vec<(String, &'static str)> {
+        let mut types: Vec<_> = self.streams().into_iter().map(|stream| (stream, "stream")).collect();
+        types.extend(Step::ALL.map(|step| (self.delayed_entries(step), "hash")));
+        types.extend(Step::ALL.map(|step| (self.paused(&Target::Step(step)), "string")));
+        types.extend([RecentList::Objects, RecentList::Questions].map(|list| (self.recent(list), "list")));
+        types.extend([Ended::Finished, Ended::Rejected].map(|class| (self.ended(class), "zset")));
+        types.extend([
+            (self.layout(), "hash"),
+            (self.delayed(), "zset"),
+            (self.dead(), "zset"),
+            (self.dead_letters(), "hash"),
+            (self.open(), "zset"),
+            (self.journals(), "zset"),
+            (self.ready(), "list"),
+            (self.ready_bodies(), "hash"),
+            (self.taken(), "zset"),
+            (self.events(), "stream"),
+            (self.memory(), "string"),
+            (self.counters(), "hash"),
+            (self.responders(), "zset"),
+        ]);
+        types
+    }
+
     fn key(&self, name: &str) -> String {
         format!("{{{}}}:{name}", self.tag)
     }

@@ -73,6 +73,19 @@ pub struct Snapshot {
     pub states: HashMap<String, String>,
     /// Steps whose jobs nobody claims for now.
     pub paused: BTreeSet<Step>,
+    /// Keys of another type than ours; while there are some, nothing else is looked at.
+    pub strange: Vec<Strange>,
+}
+
+/// A key that holds something else than the queue keeps there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strange {
+    /// The key.
+    pub key: String,
+    /// The type of what it holds, as Redis names it.
+    pub holds: String,
+    /// The type of what belongs there.
+    pub should: &'static str,
 }
 
 /// One job in one place.
@@ -139,6 +152,7 @@ pub fn check(snapshot: &Snapshot) -> BTreeSet<Violation> {
     no_lapsed_lease_is_left(snapshot, &mut note);
     one_state_per_pair(snapshot, &mut note);
     delayed_jobs_are_whole(snapshot, &mut note);
+    keys_are_ours(snapshot, &mut note);
     violations
 }
 
@@ -283,6 +297,16 @@ fn delayed_jobs_are_whole(snapshot: &Snapshot, note: Note<'_>) {
         let detail = format!("delayed job {} lacks {lacks}", sighting.job);
         let remedy = "make it due now, or drop the time of an entry that is gone";
         note("Q7", detail, remedy, Some(settle(sighting, member.clone(), false)));
+    }
+}
+
+/// Q8: every key holds what the queue keeps there.
+fn keys_are_ours(snapshot: &Snapshot, note: Note<'_>) {
+    for Strange { key, holds, should } in &snapshot.strange {
+        let detail = format!("`{key}` holds a {holds}, and a {should} belongs there");
+        let remedy = "find out who wrote it: the prefix is mondo's alone. RENAME the key out of the way, and look again with --fix; \
+                      nothing else was looked at";
+        note("Q8", detail, remedy, None);
     }
 }
 

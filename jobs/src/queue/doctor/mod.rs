@@ -3,6 +3,7 @@
 
 pub mod invariants;
 mod snapshot;
+mod types;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -26,7 +26,11 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(15);
 
 impl Queue {
     pub(super) async fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Snapshot { strange: self.strange().await?, ..Snapshot::default() };
+        // The rest could not be read.
+        if !snapshot.strange.is_empty() {
+            return Ok(snapshot);
+        }
         for (shard, keys) in (0..).zip(self.shards()) {
             self.add_shard(shard, keys, &mut snapshot).await?;
         }
@@ -78,7 +82,7 @@ impl Queue {
     }
 
     /// The members of a sorted set.
-    async fn members(&self, keys: &Keys, key: &str) -> Result<BTreeSet<String>, QueueError> {
+    pub(super) async fn members(&self, keys: &Keys, key: &str) -> Result<BTreeSet<String>, QueueError> {
         let mut all = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
