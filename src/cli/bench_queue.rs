@@ -6,7 +6,8 @@ mod load;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use mondo_jobs::{job::Step, queue::COMMITS_MAX};
+use mondo_jobs::job::Step;
+use mondo_workers::backend::COMMITS_AT_ONCE;
 use serde::Serialize;
 
 use self::{
@@ -75,7 +76,7 @@ struct Figures {
 
 /// Measures and prints, as one JSON object or as a table for people.
 pub(super) async fn run(json: bool, big: bool) -> anyhow::Result<()> {
-    let minutes = if big { "about three minutes" } else { "half a minute" };
+    let minutes = if big { "two to three minutes" } else { "half a minute or more" };
     output::note(&format!("measuring on a private redis-server; this takes {minutes}"));
     let figures = Box::pin(measure(big)).await?;
     if json { output::json(&figures) } else { Ok(output::data(table(&figures).trim_end())?) }
@@ -88,7 +89,7 @@ async fn measure(big: bool) -> anyhow::Result<Figures> {
 
     let (mut batched, mut single, mut rounds, mut baselines) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
-        batched.push(bench.commits_alone(COMMITS_MAX).await?);
+        batched.push(bench.commits_alone(COMMITS_AT_ONCE).await?);
         single.push(bench.commits_alone(1).await?);
         baselines.push(bench.baseline().await?);
         rounds.push(bench.commits().await?);

@@ -25,7 +25,7 @@ mod worker;
 use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use mondo_jobs::env::Env;
+use mondo_jobs::{env::Env, queue::QueueError};
 use mondo_workers::notes;
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,9 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("error: {}", chain(&error)));
+            if let Some(remedy) = remedy(&error) {
+                output::note(&format!("    remedy: {remedy}"));
+            }
             ExitCode::from(COULD_NOT)
         }
     }
@@ -196,6 +199,11 @@ fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// What can be done where Redis refuses.
+fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| cause.downcast_ref::<QueueError>()?.remedy())
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -1,6 +1,7 @@
 //! What an operator asks at the command line.
 
 use mondo_jobs::job::Step;
+use redis::AsyncCommands as _;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
@@ -44,4 +45,20 @@ async fn the_doctor_and_the_numbers_can_be_read_by_programs() {
     let (code, violations, _) = on(&queue, &["doctor"]);
     assert_eq!(code, 1, "a pair without a job breaks an invariant");
     assert!(violations.contains("01a1fc50-4975-76f1-970e-825eb169fcaa"), "{violations}");
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_wrote_is_found_by_what_the_refusals_say() {
+    let queue = one_dead().await;
+    let mut connection = queue.redis.connection().await;
+    let () = connection.set("{test:0}:ready", "of somebody").await.unwrap();
+    let (code, _, refused) = on(&queue, &["stats"]);
+    assert!(code == 2 && refused.contains("`mondo doctor` names it"), "{refused}");
+    let (code, violations, _) = on(&queue, &["doctor"]);
+    assert!(code == 1 && violations.contains("`{test:0}:ready` holds a string"), "{violations}");
+
+    let () = connection.del("{test:0}:stream:fix").await.unwrap();
+    let () = connection.set("{test:0}:stream:fix", "of somebody").await.unwrap();
+    let (code, _, refused) = on(&queue, &["doctor"]);
+    assert!(code == 2 && refused.contains("`{test:0}:stream:fix` holds something else"), "{refused}");
 }

@@ -292,6 +292,8 @@ async fn f32_looking_changes_nothing() {
     let held = test.claims(Step::Objects, "one", 3).await;
     test.queue.bury(&held[0], "one", &death(1, "type", &[])).await.unwrap();
     test.queue.wait(&held[1], "one", Duration::from_mins(5)).await.unwrap();
+    // One key expires by itself.
+    test.memory_is_asked_for_again().await;
     let before = everything(&test).await;
 
     test.queue.stats().await.unwrap();

@@ -117,7 +117,7 @@ impl Queue {
         pairs: impl ExactSizeIterator<Item = &'a NewPair> + Clone,
     ) -> Result<Vec<i64>, QueueError> {
         let mut names = vec![keys.open(), keys.ready(), keys.taken(), keys.counters(), keys.events()];
-        names.push(keys.memory());
+        names.push(keys.memory_enough());
         names.extend(keys.streams());
         names.extend(pairs.clone().map(|pair| keys.record(pair.id)));
         let mut call = Call::new(&self.scripts().start, &names);

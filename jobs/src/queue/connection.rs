@@ -125,11 +125,14 @@ impl Queue {
         let made: Vec<RedisResult<()>> = pipe.ignore_errors().query_async(&mut self.link(keys)).await?;
         // A full Redis says so of a group that exists as well, and whoever reads then must not be kept from
         // draining it; without the group, reading says so.
-        let mut refusals = made.into_iter().filter_map(Result::err);
-        match refusals.find(|error| !matches!(error.code(), Some("BUSYGROUP" | "OOM"))) {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
+        for (key, made) in keys.streams().into_iter().zip(made) {
+            match made {
+                Err(error) if error.code() == Some("WRONGTYPE") => return Err(QueueError::Foreign { key }),
+                Err(error) if !matches!(error.code(), Some("BUSYGROUP" | "OOM")) => return Err(error.into()),
+                _ => {}
+            }
         }
+        Ok(())
     }
 }
 

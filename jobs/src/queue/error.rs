@@ -75,6 +75,15 @@ pub enum QueueError {
         /// The limit.
         limit: usize,
     },
+    /// A stream of the queue's holds something else.
+    #[error(
+        "`{key}` holds something else than a stream: find out who wrote it, for the prefix is mondo's alone; RENAME it out \
+         of the way, and run `mondo doctor --fix`"
+    )]
+    Foreign {
+        /// Its key.
+        key: String,
+    },
     /// A dead letter that this release cannot read.
     #[error("the dead letter of `{job}` cannot be read: {reason}")]
     Letter {
@@ -94,7 +103,7 @@ impl QueueError {
             Self::Redis(_) | Self::Unreachable { .. } | Self::Evicts { .. } => {
                 Disposition::Wait { after: None }
             }
-            Self::Shards { .. } | Self::Layout { .. } => Disposition::Halt,
+            Self::Shards { .. } | Self::Layout { .. } | Self::Foreign { .. } => Disposition::Halt,
             Self::TooLarge { .. } | Self::TooMany { .. } | Self::Letter { .. } => Disposition::Bury,
         }
     }
@@ -108,6 +117,7 @@ impl QueueError {
             Self::Evicts { .. }
             | Self::Shards { .. }
             | Self::Layout { .. }
+            | Self::Foreign { .. }
             | Self::TooLarge { .. }
             | Self::TooMany { .. }
             | Self::Letter { .. } => false,
@@ -144,6 +154,7 @@ impl QueueError {
             Self::Evicts { .. } => "redis_evicts",
             Self::Shards { .. } => "shards",
             Self::Layout { .. } => "layout",
+            Self::Foreign { .. } => "foreign",
             Self::TooLarge { .. } => "too_large",
             Self::TooMany { .. } => "too_many",
             Self::Letter { .. } => "letter",

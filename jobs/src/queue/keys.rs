@@ -147,7 +147,7 @@ impl Keys {
     }
 
     /// String that stands for a moment where there was memory enough to start a pair.
-    pub(super) fn memory(&self) -> String {
+    pub(super) fn memory_enough(&self) -> String {
         self.key("memory")
     }
 
@@ -185,7 +185,7 @@ impl Keys {
             (self.ready_bodies(), "hash"),
             (self.taken(), "zset"),
             (self.events(), "stream"),
-            (self.memory(), "string"),
+            (self.memory_enough(), "string"),
             (self.counters(), "hash"),
             (self.responders(), "zset"),
         ]);

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ENVELOPE_BYTES, PAIRS, PAYLOAD_BYTES};
 
-/// Slots for each step; the jobs do nothing, so this is how many results a batch may have.
+/// Slots for each step.
 const SLOTS: usize = 100;
 /// Commits that are added without workers to see what the commit itself costs.
 const COMMITS: usize = 6_000;

@@ -111,7 +111,7 @@ async fn check(backend: BackendChoice) {
     pool.close().await;
 }
 
-/// Executes a page and gives its process: of those that may be one, the one that works most meanwhile. Chromium keeps
+/// Executes a page and gives its process: of those that may be one, the one that has worked most. Chromium keeps
 /// others that have had no page.
 async fn process_of_a_page(pool: &BrowserPool, root: u32) -> Process {
     let mut page = None;

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::notes::Remains;
 
-/// The most ends of a batch. With halves Redis has the next batch to store while we see to what became of the last;
-/// with whole ones we wait for each other.
-const BATCH_MAX: usize = COMMITS_MAX / 2;
+/// The most ends that one call stores, half of what it may: so Redis stores one batch while the replies to the other are
+/// seen to. With calls of 100 and a step of 100 slots the two wait for each other, which costs a fifth of the speed.
+pub const COMMITS_AT_ONCE: usize = COMMITS_MAX / 2;
 /// A batch is sent when it has so many bytes, so that one script stays short.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Pause after a failed call, doubled up to the second.
@@ -57,8 +57,8 @@ impl Acker {
     /// Stores one batch after the other. Two of these keep Redis busy: one has its next batch under way while the
     /// other sees to what became of its last.
     async fn take_turns(&self, endings: &Mutex<mpsc::UnboundedReceiver<Ending>>) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while endings.lock().await.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let mut batch = Vec::with_capacity(COMMITS_AT_ONCE);
+        while endings.lock().await.recv_many(&mut batch, COMMITS_AT_ONCE).await > 0 {
             let mut commits = Vec::with_capacity(batch.len());
             let mut bytes = 0;
             for ending in batch.drain(..) {

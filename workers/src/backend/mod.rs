@@ -31,6 +31,7 @@ use mondo_jobs::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    acker::COMMITS_AT_ONCE,
     alone::{Errand, OwnProcess},
     flow::FlowOptions,
     pulse::Pulse,

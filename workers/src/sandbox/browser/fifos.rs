@@ -35,7 +35,7 @@ const PREFIX: &str = "mondo-sandbox.";
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
 /// The two pipes of one container that is being started.
-pub(in crate::sandbox) struct Fifos {
+pub(super) struct Fifos {
     directory: Directory,
     output: Receiver,
     input: Sender,
@@ -45,7 +45,7 @@ pub(in crate::sandbox) struct Fifos {
 
 impl Fifos {
     /// Makes both and opens our ends.
-    pub(in crate::sandbox) fn make(owner: &str, number: u32) -> io::Result<Self> {
+    pub(super) fn make(owner: &str, number: u32) -> io::Result<Self> {
         let directory = Directory::make(&std::env::temp_dir(), owner, number)?;
         let other = |path: &Path| File::options().read(true).write(true).open(path);
         let (input, output) = (directory.fifo("in")?, directory.fifo("out")?);
@@ -56,7 +56,7 @@ impl Fifos {
     }
 
     /// What the container is to see of them.
-    pub(in crate::sandbox) fn mounts(&self) -> Vec<Mount> {
+    pub(super) fn mounts(&self) -> Vec<Mount> {
         let mount = |name: &str| Mount {
             target: Some(format!("{INSIDE}/{name}")),
             source: Some(self.directory.0.join(name).display().to_string()),
@@ -68,7 +68,7 @@ impl Fifos {
     }
 
     /// Our ends, once the container has its own.
-    pub(in crate::sandbox) async fn opened(self) -> Result<(Receiver, Sender), String> {
+    pub(super) async fn opened(self) -> Result<(Receiver, Sender), String> {
         let Self { directory, mut output, input, others } = self;
         match timeout(OPEN_MAX, output.read_u8()).await {
             Ok(Ok(_)) => {}
@@ -81,7 +81,7 @@ impl Fifos {
 }
 
 /// The command of the container, which becomes the browser.
-pub(in crate::sandbox) fn command_line() -> String {
+pub(super) fn command_line() -> String {
     with_pipes(INSIDE, super::command_line)
 }
 
@@ -93,7 +93,7 @@ fn with_pipes(directory: &str, program: impl Fn(&str) -> String) -> String {
 }
 
 /// Removes the directories of processes that were killed while a container of theirs was started.
-pub(in crate::sandbox) fn sweep() {
+pub(super) fn sweep() {
     sweep_in(&std::env::temp_dir());
 }
 

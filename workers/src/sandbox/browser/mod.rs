@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use self::{cdp::Cdp, usage::Usage};
 
 /// Where Debian's package `chromium-headless-shell` puts the browser, in the image as on the host.
-pub(in crate::sandbox) const BROWSER_PATH: &str = "/usr/lib/chromium/chromium-headless-shell";
+pub(super) const BROWSER_PATH: &str = "/usr/lib/chromium/chromium-headless-shell";
 
 /// How long a browser may take to start. On a busy machine two seconds have been seen.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -59,12 +59,12 @@ const FLAGS: [&str; 25] = [
 
 /// The shell command that becomes the browser. It speaks on file descriptors 3 and 4; `pipes` are the redirections
 /// that leave it these and no others. What it logs goes to standard error.
-pub(in crate::sandbox) fn command_line(pipes: &str) -> String {
+pub(super) fn command_line(pipes: &str) -> String {
     format!("exec {BROWSER_PATH} {} {pipes} 1>&2 </dev/null", FLAGS.join(" "))
 }
 
 /// What keeps the browser alive.
-pub(in crate::sandbox) enum Host {
+pub(super) enum Host {
     /// A process of ours.
     Process(Box<tokio::process::Child>),
     /// A container.
@@ -77,27 +77,27 @@ pub(in crate::sandbox) enum Host {
 }
 
 /// One running browser. Dropping it ends it, because its pipe closes; [`Browser::kill`] also waits for the end.
-pub(in crate::sandbox) struct Browser {
-    pub(in crate::sandbox) cdp: Cdp,
+pub(super) struct Browser {
+    pub(super) cdp: Cdp,
     /// How many pages it has had.
-    pub(in crate::sandbox) pages: u32,
+    pub(super) pages: u32,
     host: Host,
     tasks: TaskTracker,
 }
 
 impl Browser {
-    pub(in crate::sandbox) fn new(cdp: Cdp, host: Host, tasks: TaskTracker) -> Self {
+    pub(super) fn new(cdp: Cdp, host: Host, tasks: TaskTracker) -> Self {
         Self { cdp, pages: 0, host, tasks }
     }
 
     /// Waits until the browser answers.
-    pub(in crate::sandbox) async fn ready(&self) -> Result<(), String> {
+    pub(super) async fn ready(&self) -> Result<(), String> {
         let answer = self.cdp.call(None, &GetVersionParams::default(), START_MAX).await;
         answer.map(drop).map_err(|error| error.to_string())
     }
 
     /// What the browser uses, all its processes together.
-    pub(in crate::sandbox) async fn usage(&self) -> Usage {
+    pub(super) async fn usage(&self) -> Usage {
         let root = match &self.host {
             Host::Process(child) => child.id(),
             Host::Container { docker, name } => docker::process_of(docker, name).await,
@@ -108,7 +108,7 @@ impl Browser {
 
     /// Ends when the browser has outgrown the memory it may use, after killing it; gives how much that was, in
     /// bytes. In a container the kernel does this.
-    pub(in crate::sandbox) async fn outgrown(&mut self) -> u64 {
+    pub(super) async fn outgrown(&mut self) -> u64 {
         let Host::Process(child) = &mut self.host else { return std::future::pending().await };
         let Some(root) = child.id() else { return std::future::pending().await };
         let bytes = guard::outgrown(root).await;
@@ -119,7 +119,7 @@ impl Browser {
     }
 
     /// Ends the browser at once and waits until it is gone.
-    pub(in crate::sandbox) async fn kill(self) {
+    pub(super) async fn kill(self) {
         let Self { cdp, host, tasks, .. } = self;
         drop(cdp);
         match host {
@@ -138,6 +138,6 @@ impl Browser {
 }
 
 /// The error of a browser that did what it should not.
-pub(in crate::sandbox) fn failed(doing: &str, message: impl Into<String>) -> SandboxError {
+pub(super) fn failed(doing: &str, message: impl Into<String>) -> SandboxError {
     SandboxError::Browser { doing: doing.to_owned(), message: message.into() }
 }

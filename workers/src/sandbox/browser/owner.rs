@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// `<boot>/<namespace>/<process>/<start>`: no two processes of a machine have the same, not even after a restart. A process
 /// of ours, that is, in our namespace of process ids; in another one, a container's, the same number is another's.
-pub(in crate::sandbox) fn owner_of(process: u32) -> Option<String> {
+pub(super) fn owner_of(process: u32) -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = std::fs::metadata("/proc/self/ns/pid").ok()?.ino();
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -14,7 +14,7 @@ pub(in crate::sandbox) fn owner_of(process: u32) -> Option<String> {
 }
 
 /// Whether the owner lived since this machine's last boot, where we would see it, and does no longer.
-pub(in crate::sandbox) fn is_dead(owner: &str) -> bool {
+pub(super) fn is_dead(owner: &str) -> bool {
     let Some(process) = owner.split('/').nth(2).and_then(|process| process.parse().ok()) else {
         return false;
     };

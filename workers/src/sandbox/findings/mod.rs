@@ -18,14 +18,14 @@ const LENGTH_FOR_ADVICE_MAX: usize = 100;
 
 /// A place in the page's source; line and column from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(in crate::sandbox) struct Place {
-    pub(in crate::sandbox) line: u32,
-    pub(in crate::sandbox) column: u32,
+pub(super) struct Place {
+    pub(super) line: u32,
+    pub(super) column: u32,
 }
 
 impl Place {
     /// From the browser's numbers, which count from 0 and may be negative for "nowhere".
-    pub(in crate::sandbox) fn from_zero_based(line: i64, column: i64) -> Option<Self> {
+    pub(super) fn from_zero_based(line: i64, column: i64) -> Option<Self> {
         let line = u32::try_from(line).ok()?.checked_add(1)?;
         let column = u32::try_from(column).ok()?.checked_add(1)?;
         Some(Self { line, column })
@@ -34,23 +34,18 @@ impl Place {
 
 /// What was observed, before it is known when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::sandbox) struct Observation {
-    pub(in crate::sandbox) class: FindingClass,
-    pub(in crate::sandbox) severity: Severity,
-    pub(in crate::sandbox) message: String,
-    pub(in crate::sandbox) place: Option<Place>,
+pub(super) struct Observation {
+    pub(super) class: FindingClass,
+    pub(super) severity: Severity,
+    pub(super) message: String,
+    pub(super) place: Option<Place>,
     /// The calls that led to it; no part of what it is, since many ways lead to one failure.
-    pub(in crate::sandbox) stack: Vec<StackFrame>,
+    pub(super) stack: Vec<StackFrame>,
 }
 
 impl Observation {
     /// An observation whose message is cut to one line of bounded length.
-    pub(in crate::sandbox) fn new(
-        class: FindingClass,
-        severity: Severity,
-        message: &str,
-        place: Option<Place>,
-    ) -> Self {
+    pub(super) fn new(class: FindingClass, severity: Severity, message: &str, place: Option<Place>) -> Self {
         Self { class, severity, message: one_line(message), place, stack: Vec::new() }
     }
 
@@ -60,23 +55,23 @@ impl Observation {
             == (other.class, other.severity, &other.message, other.place)
     }
 
-    pub(in crate::sandbox) fn blocking(class: FindingClass, message: &str, place: Option<Place>) -> Self {
+    pub(super) fn blocking(class: FindingClass, message: &str, place: Option<Place>) -> Self {
         Self::new(class, Severity::Blocking, message, place)
     }
 
-    pub(in crate::sandbox) fn with_stack(mut self, stack: Vec<StackFrame>) -> Self {
+    pub(super) fn with_stack(mut self, stack: Vec<StackFrame>) -> Self {
         self.stack = stack;
         self
     }
 
-    pub(in crate::sandbox) fn advice(class: FindingClass, message: &str, place: Option<Place>) -> Self {
+    pub(super) fn advice(class: FindingClass, message: &str, place: Option<Place>) -> Self {
         Self::new(class, Severity::Advice, message, place)
     }
 }
 
 /// The findings of one execution so far.
 #[derive(Default)]
-pub(in crate::sandbox) struct Findings {
+pub(super) struct Findings {
     list: Vec<Finding>,
     seen: HashSet<Observation>,
     left_out: u32,
@@ -93,30 +88,30 @@ pub(in crate::sandbox) struct Findings {
 
 impl Findings {
     /// What follows belongs to `phase` and has no input yet.
-    pub(in crate::sandbox) fn enter(&mut self, phase: &'static str) {
+    pub(super) fn enter(&mut self, phase: &'static str) {
         self.phase = phase;
         self.input = None;
     }
 
     /// What follows belongs to `phase`, whose moments depend on the machine: all of it counts as found at `page_ms`,
     /// and of each place only the first, since how often something fails there differs as well.
-    pub(in crate::sandbox) fn enter_timeless(&mut self, phase: &'static str, page_ms: u64) {
+    pub(super) fn enter_timeless(&mut self, phase: &'static str, page_ms: u64) {
         self.enter(phase);
         self.timeless_ms = Some(page_ms);
     }
 
     /// What is being done.
-    pub(in crate::sandbox) fn phase(&self) -> &'static str {
+    pub(super) fn phase(&self) -> &'static str {
         self.phase
     }
 
     /// What follows comes right after this input, given in words.
-    pub(in crate::sandbox) fn after(&mut self, input: &str) {
+    pub(super) fn after(&mut self, input: &str) {
         self.input = Some(one_line(input));
     }
 
     /// Adds an observation made at `page_ms`, unless the same one is there.
-    pub(in crate::sandbox) fn add(&mut self, mut observation: Observation, page_ms: u64) {
+    pub(super) fn add(&mut self, mut observation: Observation, page_ms: u64) {
         let stack = std::mem::take(&mut observation.stack);
         let page_ms = self.timeless_ms.unwrap_or(page_ms);
         let told = |finding: &Finding| {
@@ -152,24 +147,19 @@ impl Findings {
     }
 
     /// Whether there are so many that the page need not go on.
-    pub(in crate::sandbox) fn are_a_flood(&self) -> bool {
+    pub(super) fn are_a_flood(&self) -> bool {
         self.left_out > LEFT_OUT_MAX
     }
 
     /// Notes an error that the page was told of at `page_ms`.
-    pub(in crate::sandbox) fn suspect(&mut self, observation: Observation, page_ms: u64) {
+    pub(super) fn suspect(&mut self, observation: Observation, page_ms: u64) {
         if self.suspects.len() < FINDINGS_MAX {
             self.suspects.push((observation, page_ms));
         }
     }
 
     /// Adds an exception that the browser reported; the suspect that announced it is cleared.
-    pub(in crate::sandbox) fn add_exception(
-        &mut self,
-        exception_id: i64,
-        observation: Observation,
-        page_ms: u64,
-    ) {
+    pub(super) fn add_exception(&mut self, exception_id: i64, observation: Observation, page_ms: u64) {
         let of_class = |suspect: &Observation| suspect.class == observation.class;
         let same_words =
             |(suspect, _): &(Observation, u64)| of_class(suspect) && suspect.message == observation.message;
@@ -189,7 +179,7 @@ impl Findings {
     }
 
     /// Takes back a rejection that was handled after all.
-    pub(in crate::sandbox) fn revoke(&mut self, exception_id: i64) {
+    pub(super) fn revoke(&mut self, exception_id: i64) {
         let Some(mut observation) = self.by_exception.remove(&exception_id) else { return };
         observation.stack.clear();
         let still_stands = self.by_exception.values().any(|other| observation.is_same_as(other));
@@ -199,22 +189,22 @@ impl Findings {
     }
 
     /// Adds the suspects that the browser was kept from reporting.
-    pub(in crate::sandbox) fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for (suspect, page_ms) in std::mem::take(&mut self.suspects) {
             self.add(suspect, page_ms);
         }
     }
 
-    /// The findings, and how many more there were.
-    pub(in crate::sandbox) fn finish(mut self) -> (Vec<Finding>, u32) {
-        let moment = |finding: &Finding| (finding.page_ms, finding.phase.clone(), finding.input.clone());
-        // What a page asks for takes another way to us than what it says, now a longer, now a shorter one.
-        for of_moment in self.list.chunk_by_mut(|a, b| moment(a) == moment(b)) {
-            of_moment.sort_by_key(|finding| {
-                matches!(finding.class, FindingClass::Resource | FindingClass::External)
-                    .then(|| (finding.line, finding.column, finding.message.clone()))
-            });
-        }
+    /// The findings by their moments, and how many more there were. What a page asks for takes another way to us than what
+    /// it says, now a longer, now a shorter one; in one moment it comes last.
+    pub(super) fn finish(mut self) -> (Vec<Finding>, u32) {
+        let asked = |finding: &Finding| match finding.class {
+            FindingClass::Resource | FindingClass::External | FindingClass::Navigation => {
+                Some((finding.line, finding.column, finding.class, finding.message.clone()))
+            }
+            _ => None,
+        };
+        self.list.sort_by_cached_key(|finding| (finding.page_ms, asked(finding)));
         (self.list, self.left_out)
     }
 }

@@ -23,7 +23,7 @@ const SERVED_MAX: u32 = 4;
 const CHILDREN_MAX: u32 = 100;
 
 impl Run<'_> {
-    pub(in crate::sandbox) fn on_request(&mut self, session: &str, request: &RequestPaused) {
+    pub(super) fn on_request(&mut self, session: &str, request: &RequestPaused) {
         let is_document = request.resource_type == "Document";
         let main = request.frame_id == self.page.frame;
         if is_document && main && request.request.url == PAGE_URL && self.served < SERVED_MAX {
@@ -49,7 +49,7 @@ impl Run<'_> {
     }
 
     /// A worker, or a frame with a process of its own; it waits until it is told to run.
-    pub(in crate::sandbox) fn on_child(&mut self, session: &str, kind: &str) -> Result<(), Stop> {
+    pub(super) fn on_child(&mut self, session: &str, kind: &str) -> Result<(), Stop> {
         self.has_asked = true;
         self.children += 1;
         if self.children > CHILDREN_MAX {

@@ -137,7 +137,7 @@ impl Run<'_> {
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
-        if unmoved && before == view {
+        if unmoved && before.is_some() && before == view {
             self.found_still();
         }
         Ok(view)

@@ -22,7 +22,9 @@ use chromiumoxide::{
     Command,
     cdp::{
         browser_protocol::{
-            headless_experimental::{BeginFrameParams, ScreenshotParams, ScreenshotParamsFormat},
+            headless_experimental::{
+                BeginFrameParams, BeginFrameReturns, ScreenshotParams, ScreenshotParamsFormat,
+            },
             page::HandleJavaScriptDialogParams,
         },
         js_protocol::{debugger, runtime::GetHeapUsageParams},
@@ -58,7 +60,7 @@ const GROWTH_LOOKS_MS: (f64, f64) = (950.0, 2000.0);
 
 /// One frame at about 60 frames a second, in milliseconds of page time. Whole milliseconds, and so is every other step:
 /// a page's clocks and its animations are rounded to tenths, up or down by a secret of each process.
-pub(in crate::sandbox) const FRAME_MS: f64 = 17.0;
+pub(super) const FRAME_MS: f64 = 17.0;
 
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
@@ -72,7 +74,7 @@ const SCRIPTS_MAX: usize = 10_000;
 
 /// Why an execution ended before its plan did.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::sandbox) enum Stop {
+pub(super) enum Stop {
     /// The page no longer answers.
     #[error("the page no longer answers")]
     Hang(Silence),
@@ -97,7 +99,7 @@ pub(in crate::sandbox) enum Stop {
 impl Stop {
     /// Whether the browser cannot execute another page: it is gone or broken, or the process that draws, which pages
     /// share, is still at work.
-    pub(in crate::sandbox) fn outlives_the_page(&self) -> bool {
+    pub(super) fn outlives_the_page(&self) -> bool {
         !matches!(self, Self::Ended | Self::Hang(Silence::Hang))
     }
 }
@@ -110,7 +112,7 @@ impl From<CdpError> for Stop {
 
 /// Whether a frame is drawn or only computed, which is cheaper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sandbox) enum Draw {
+pub(super) enum Draw {
     No,
     Yes,
     Screenshot,
@@ -118,55 +120,57 @@ pub(in crate::sandbox) enum Draw {
 
 /// One execution of one page.
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact about the page")]
-pub(in crate::sandbox) struct Run<'a> {
-    pub(in crate::sandbox) page: &'a mut Page,
-    pub(in crate::sandbox) source: &'a str,
-    pub(in crate::sandbox) findings: Findings,
-    pub(in crate::sandbox) frames: u32,
-    pub(in crate::sandbox) inputs: u32,
-    pub(in crate::sandbox) memory_bytes_peak: u64,
-    pub(in crate::sandbox) page_ms: f64,
+pub(super) struct Run<'a> {
+    pub(super) page: &'a mut Page,
+    pub(super) source: &'a str,
+    pub(super) findings: Findings,
+    pub(super) frames: u32,
+    /// Frames drawn since time last passed.
+    frames_of_moment: u32,
+    pub(super) inputs: u32,
+    pub(super) memory_bytes_peak: u64,
+    pub(super) page_ms: f64,
     memory_looked_ms: f64,
     growth_look_due_ms: f64,
-    pub(in crate::sandbox) drawn_ms: f64,
+    pub(super) drawn_ms: f64,
     started: Instant,
     watch: Watch,
     limit: Limit,
-    pub(in crate::sandbox) budgets_spent: u32,
-    pub(in crate::sandbox) served: u32,
+    pub(super) budgets_spent: u32,
+    pub(super) served: u32,
     parsed: bool,
-    pub(in crate::sandbox) own_scripts: HashSet<String>,
-    pub(in crate::sandbox) paused: Option<Paused>,
+    pub(super) own_scripts: HashSet<String>,
+    pub(super) paused: Option<Paused>,
     end: Option<Observation>,
-    pub(in crate::sandbox) locating: bool,
+    pub(super) locating: bool,
     /// The page has asked for something, or started a worker, since its time was last seen to pass.
-    pub(in crate::sandbox) has_asked: bool,
+    pub(super) has_asked: bool,
     /// Seeds what is random in the page, 32 bits of the execution's.
-    pub(in crate::sandbox) seed: u32,
+    pub(super) seed: u32,
     /// The sessions of its workers, and for how long they may keep it waiting yet.
-    pub(in crate::sandbox) workers: Vec<String>,
-    pub(in crate::sandbox) workers_wait: Duration,
-    pub(in crate::sandbox) had_workers: bool,
-    pub(in crate::sandbox) children: u32,
+    pub(super) workers: Vec<String>,
+    pub(super) workers_wait: Duration,
+    pub(super) had_workers: bool,
+    pub(super) children: u32,
     /// The page asks for frame after frame.
-    pub(in crate::sandbox) animates: bool,
+    pub(super) animates: bool,
     /// What is being dragged.
-    pub(in crate::sandbox) dragged: Option<Value>,
-    pub(in crate::sandbox) coverage: Option<Coverage>,
+    pub(super) dragged: Option<Value>,
+    pub(super) coverage: Option<Coverage>,
     /// The views on the way, where they are wanted.
-    pub(in crate::sandbox) views: Option<Vec<View>>,
+    pub(super) views: Option<Vec<View>>,
     /// How many elements the page had when it was first looked at.
-    pub(in crate::sandbox) elements: Option<u64>,
+    pub(super) elements: Option<u64>,
 }
 
-pub(in crate::sandbox) enum Happened {
+pub(super) enum Happened {
     Event(Box<SessionEvent>),
     Silence(Silence),
     Exceeded(Exceeded),
 }
 
 impl<'a> Run<'a> {
-    pub(in crate::sandbox) fn new(page: &'a mut Page, source: &'a str) -> Self {
+    pub(super) fn new(page: &'a mut Page, source: &'a str) -> Self {
         let watch = Watch::new(page.cdp.clone(), page.session.clone());
         let limit = Limit::new(page.cdp.clone());
         Self {
@@ -174,6 +178,7 @@ impl<'a> Run<'a> {
             source,
             findings: Findings::default(),
             frames: 0,
+            frames_of_moment: 0,
             inputs: 0,
             memory_bytes_peak: 0,
             page_ms: 0.0,
@@ -206,28 +211,28 @@ impl<'a> Run<'a> {
 
     /// Page time since navigation, in milliseconds.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive number")]
-    pub(in crate::sandbox) fn page_ms(&self) -> u64 {
+    pub(super) fn page_ms(&self) -> u64 {
         self.page_ms.round() as u64
     }
 
     /// Real time since the start, in milliseconds.
-    pub(in crate::sandbox) fn wall_ms(&self) -> u64 {
+    pub(super) fn wall_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(in crate::sandbox) fn found(&mut self, observation: Observation) {
+    pub(super) fn found(&mut self, observation: Observation) {
         let page_ms = self.page_ms();
         self.findings.add(observation, page_ms);
     }
 
     /// Sends a command to the page and waits for its result while answering whatever the page asks meanwhile.
-    pub(in crate::sandbox) async fn call<C: Command>(&mut self, command: &C) -> Result<C::Response, Stop> {
+    pub(super) async fn call<C: Command>(&mut self, command: &C) -> Result<C::Response, Stop> {
         let mut pending = self.page.send(command);
         self.reply(&mut pending).await
     }
 
     /// What happens next.
-    pub(in crate::sandbox) async fn next(&mut self) -> Happened {
+    pub(super) async fn next(&mut self) -> Happened {
         tokio::select! {
             biased;
             // First, so that a page that floods us with events is noticed all the same; they end only when due.
@@ -238,11 +243,11 @@ impl<'a> Run<'a> {
     }
 
     /// The page has given a sign of life.
-    pub(in crate::sandbox) fn alive(&mut self) {
+    pub(super) fn alive(&mut self) {
         self.watch.alive();
     }
 
-    pub(in crate::sandbox) async fn reply<R: serde::de::DeserializeOwned>(
+    pub(super) async fn reply<R: serde::de::DeserializeOwned>(
         &mut self,
         pending: &mut Pending<R>,
     ) -> Result<R, Stop> {
@@ -261,7 +266,7 @@ impl<'a> Run<'a> {
 
     /// The first frame: drawn when the document is parsed and its scripts have run, so that what it finds does not
     /// depend on how fast the document came.
-    pub(in crate::sandbox) async fn first_frame(&mut self) -> Result<(), Stop> {
+    pub(super) async fn first_frame(&mut self) -> Result<(), Stop> {
         self.pass(FRAME_MS).await?;
         // A document that needs more time to be parsed gets it with the next frames.
         self.until(PARSE_WAIT, |run| run.parsed).await?;
@@ -270,11 +275,7 @@ impl<'a> Run<'a> {
     }
 
     /// Handles what happens until this is so, or for so long.
-    pub(in crate::sandbox) async fn until(
-        &mut self,
-        wait: Duration,
-        so: impl Fn(&Self) -> bool,
-    ) -> Result<(), Stop> {
+    pub(super) async fn until(&mut self, wait: Duration, so: impl Fn(&Self) -> bool) -> Result<(), Stop> {
         let deadline = tokio::time::Instant::now() + wait;
         while !so(self) {
             let happened = tokio::time::timeout_at(deadline, self.next()).await;
@@ -287,18 +288,14 @@ impl<'a> Run<'a> {
 
     /// Waits until the page has done what it was last told, so that its findings belong to this moment; looks at
     /// its memory on the way.
-    pub(in crate::sandbox) async fn settle(&mut self) -> Result<(), Stop> {
+    pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         let usage = self.call(&GetHeapUsageParams::default()).await?;
         self.findings.settle();
         self.look_at_memory(&usage)
     }
 
     /// Lets `step_ms` of page time pass and then draws one frame. Gives the screenshot if asked for one.
-    pub(in crate::sandbox) async fn frame(
-        &mut self,
-        step_ms: f64,
-        draw: Draw,
-    ) -> Result<Option<Vec<u8>>, Stop> {
+    pub(super) async fn frame(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
         self.look_at_flood()?;
         self.pass(step_ms).await?;
         self.draw(step_ms, draw).await
@@ -309,12 +306,12 @@ impl<'a> Run<'a> {
         self.drawn_ms = self.page_ms;
         let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;
         let look = due.then(|| self.page.send(&GetHeapUsageParams::default()));
-        let mut drawn = self.call(&self.begin_frame(step_ms, draw, 0)).await?;
-        for times in 1..=PICTURES_AGAIN_MAX {
-            if draw != Draw::Screenshot || drawn.screenshot_data.is_some() {
-                break;
-            }
-            drawn = self.call(&self.begin_frame(step_ms, draw, times)).await?;
+        let mut drawn = self.begin_frame(step_ms, draw).await?;
+        let mut again = 0;
+        while draw == Draw::Screenshot && drawn.screenshot_data.is_none() && again < PICTURES_AGAIN_MAX {
+            again += 1;
+            tracing::debug!(page_ms = self.page_ms(), again, "a picture did not come");
+            drawn = self.begin_frame(step_ms, draw).await?;
         }
         if let Some(mut look) = look {
             let usage = self.reply(&mut look).await?;
@@ -330,30 +327,31 @@ impl<'a> Run<'a> {
     }
 
     /// Draws the last moment once more: to the page no time has passed, and the frame counts for nothing.
-    pub(in crate::sandbox) async fn draw_again(&mut self, times: u32) -> Result<(), Stop> {
-        let begin = self.begin_frame(FRAME_MS, Draw::Yes, times);
-        self.call(&begin).await.map(drop)
+    pub(super) async fn draw_again(&mut self) -> Result<(), Stop> {
+        self.begin_frame(FRAME_MS, Draw::Yes).await.map(drop)
     }
 
     /// Frames of one moment differ by a microsecond.
-    fn begin_frame(&self, step_ms: f64, draw: Draw, times: u32) -> BeginFrameParams {
+    async fn begin_frame(&mut self, step_ms: f64, draw: Draw) -> Result<BeginFrameReturns, Stop> {
         // The browser cuts this to whole microseconds, and sums of fractions fall now below, now above one.
-        let micros = (self.page.ticks * 1000.0).round() + 0.5 + f64::from(times);
-        BeginFrameParams {
+        let micros = (self.page.ticks * 1000.0).round() + 0.5 + f64::from(self.frames_of_moment);
+        self.frames_of_moment += 1;
+        let begin = BeginFrameParams {
             frame_time_ticks: Some(micros / 1000.0),
             interval: Some(step_ms),
             no_display_updates: Some(draw == Draw::No),
             screenshot: (draw == Draw::Screenshot).then(png),
-        }
+        };
+        self.call(&begin).await
     }
 
-    pub(in crate::sandbox) fn check_end(&mut self) -> Result<(), Stop> {
+    pub(super) fn check_end(&mut self) -> Result<(), Stop> {
         let Some(end) = self.end.take() else { return Ok(()) };
         self.found(end);
         Err(Stop::Ended)
     }
 
-    pub(in crate::sandbox) fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
+    pub(super) fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
         match happened {
             Happened::Event(event) => self.on_event(*event),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
@@ -371,10 +369,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(in crate::sandbox) fn on_event(
-        &mut self,
-        SessionEvent { session, event }: SessionEvent,
-    ) -> Result<(), Stop> {
+    pub(super) fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
         let own = session == self.page.session;
         match event {
             Event::RequestPaused(request) => self.on_request(&session, &request),
@@ -416,6 +411,8 @@ impl<'a> Run<'a> {
             Event::DragIntercepted { data } => self.dragged = Some(data),
             Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
+            // It hangs, and how far it comes until it is ended depends on the machine.
+            Event::Crashed if own && self.locating => return Err(Stop::Ended),
             Event::Crashed if own => {
                 let observation = Observation::blocking(FindingClass::Crash, "the page's process died", None);
                 self.end = Some(observation);
@@ -427,7 +424,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    pub(in crate::sandbox) fn found_some(&mut self, observation: Option<Observation>) {
+    pub(super) fn found_some(&mut self, observation: Option<Observation>) {
         if let Some(observation) = observation {
             self.found(observation);
         }

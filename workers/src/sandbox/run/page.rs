@@ -28,8 +28,10 @@ use chromiumoxide::{
 };
 use tokio::sync::mpsc;
 
-use crate::sandbox::browser::cdp::{Cdp, CdpError, EVENTS_WAITING_MAX, Pending};
-use crate::sandbox::browser::events::SessionEvent;
+use crate::sandbox::browser::{
+    cdp::{Cdp, CdpError, EVENTS_WAITING_MAX, Pending},
+    events::SessionEvent,
+};
 
 /// Where every page is served. `.invalid` can never be a host, and `https` makes it a secure context.
 pub(in crate::sandbox) const PAGE_URL: &str = "https://sandbox.invalid/";

@@ -14,7 +14,7 @@ use crate::sandbox::browser::cdp::CdpError;
 const REAL_FRAMES: u32 = 15;
 
 /// How long workers may keep a page waiting, all in all.
-pub(in crate::sandbox) const WORKERS_WAIT_MAX: Duration = Duration::from_secs(5);
+pub(super) const WORKERS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long they may at once: less than what would be taken for a hang of the page.
 const WORKER_WAIT_MAX: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ const BEGIN: &str = "mondo:real";
 const WORKER: &str = include_str!("worker.js");
 
 /// The script that gives a worker the page's time, which is `page_ms` now.
-pub(in crate::sandbox) fn worker_script(seed: u32, page_ms: u64) -> EvaluateParams {
+pub(super) fn worker_script(seed: u32, page_ms: u64) -> EvaluateParams {
     #[expect(clippy::cast_possible_truncation, reason = "a whole number of seconds")]
     let start_ms = CLOCK_START_SECS as i64 * 1000 + i64::try_from(page_ms).unwrap_or_default();
     let script = WORKER.replace("SEED", &seed.to_string()).replace("START", &start_ms.to_string());
@@ -34,7 +34,7 @@ pub(in crate::sandbox) fn worker_script(seed: u32, page_ms: u64) -> EvaluatePara
 
 impl Run<'_> {
     /// Lets the same time pass in the page's workers, and waits until they have done what they had to.
-    pub(in crate::sandbox) async fn pass_in_workers(&mut self, step_ms: f64) -> Result<(), Stop> {
+    pub(super) async fn pass_in_workers(&mut self, step_ms: f64) -> Result<(), Stop> {
         for session in self.workers.clone() {
             let mut pass = EvaluateParams::new(format!("__mondoPass({step_ms})"));
             pass.await_promise = Some(true);
@@ -63,7 +63,7 @@ impl Run<'_> {
     }
 
     /// Lets a little real time pass, where the page has a clock that runs by it.
-    pub(in crate::sandbox) async fn real_time(&mut self) -> Result<(), Stop> {
+    pub(super) async fn real_time(&mut self) -> Result<(), Stop> {
         if !self.source.contains("AudioContext") {
             return Ok(());
         }

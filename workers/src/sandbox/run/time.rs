@@ -21,12 +21,12 @@ const WORKERS_QUIET: Duration = Duration::from_millis(125);
 
 /// Answers in a row, each after another silence, by which a page is known to be idle. A busy page answers late, and so
 /// does one on a busy machine: how long it takes decides nothing.
-pub(in crate::sandbox) const IDLE_ANSWERS: u32 = 8;
+pub(super) const IDLE_ANSWERS: u32 = 8;
 
 impl Run<'_> {
     /// Lets page time pass: timers run, nothing is drawn. It stands still while the page waits for an answer of
     /// ours, so that it does not matter how fast we are.
-    pub(in crate::sandbox) async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
+    pub(super) async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
         let awaited = self.budgets_spent + 1;
         let mut grant = passing(VirtualTimePolicy::PauseIfNetworkFetchesPending);
         grant.budget = Some(step_ms);
@@ -53,6 +53,7 @@ impl Run<'_> {
         self.findings.settle();
         self.page_ms += step_ms;
         self.page.ticks += step_ms;
+        self.frames_of_moment = 0;
         self.pass_in_workers(step_ms).await
     }
 

@@ -10,7 +10,7 @@ const DESKTOP_VIEWS_MAX: usize = 30;
 
 impl Run<'_> {
     /// A frame that is a view, where views are wanted.
-    pub(in crate::sandbox) async fn filmed(&mut self, step_ms: f64) -> Result<(), Stop> {
+    pub(super) async fn filmed(&mut self, step_ms: f64) -> Result<(), Stop> {
         let room = |views: &Vec<View>| views.len() < DESKTOP_VIEWS_MAX || self.findings.phase() == "phone";
         let wanted = self.views.as_ref().is_some_and(room);
         let view = self.frame(step_ms, if wanted { Draw::Screenshot } else { Draw::No }).await?;
@@ -19,7 +19,7 @@ impl Run<'_> {
     }
 
     /// Keeps a view that was taken for another reason.
-    pub(in crate::sandbox) fn film(&mut self, png: Option<&Vec<u8>>) {
+    pub(super) fn film(&mut self, png: Option<&Vec<u8>>) {
         let (phase, page_ms) = (self.findings.phase().to_owned(), self.page_ms());
         if let (Some(views), Some(png)) = (&mut self.views, png) {
             views.push(View { phase, page_ms, png: png.clone() });

@@ -10,7 +10,7 @@ use crate::sandbox::run::{Draw, Run, Stop};
 
 impl Run<'_> {
     /// Drags a `draggable` element and drops it on a target, if there is one, or where it ends up.
-    pub(in crate::sandbox) async fn carry(
+    pub(in crate::sandbox::run) async fn carry(
         &mut self,
         words: &str,
         from: Point,

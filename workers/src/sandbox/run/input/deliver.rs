@@ -26,7 +26,7 @@ impl Run<'_> {
     ///
     /// The order is fixed: input, handlers, time. Left to race with the clock, a handler would run now before a
     /// frame and now after it, and the same page would do different things.
-    pub(in crate::sandbox) async fn delivered(
+    pub(in crate::sandbox::run) async fn delivered(
         &mut self,
         inputs: Vec<Pending<Value>>,
         draw: Draw,
@@ -36,7 +36,7 @@ impl Run<'_> {
     }
 
     /// The same for inputs that follow each other closely or change little that is seen: not every one is drawn.
-    pub(in crate::sandbox) async fn delivered_in_a_row(
+    pub(in crate::sandbox::run) async fn delivered_in_a_row(
         &mut self,
         inputs: Vec<Pending<Value>>,
     ) -> Result<(), Stop> {
@@ -48,7 +48,7 @@ impl Run<'_> {
     }
 
     /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse.
-    pub(in crate::sandbox) async fn delivered_with_frame(
+    pub(in crate::sandbox::run) async fn delivered_with_frame(
         &mut self,
         inputs: Vec<Pending<Value>>,
         draw: Draw,
@@ -70,7 +70,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 more_frames += 1;
-                self.draw_again(more_frames).await?;
+                self.draw_again().await?;
             }
         }
         Ok(())

@@ -57,9 +57,9 @@ const PICK: &str = "function (index) {
 
 /// What `probe.js` found, by its index there.
 #[derive(Debug, Clone, Deserialize)]
-pub(in crate::sandbox) struct Usable {
-    pub(in crate::sandbox) kind: String,
-    pub(in crate::sandbox) words: String,
+pub(in crate::sandbox::run) struct Usable {
+    pub(in crate::sandbox::run) kind: String,
+    pub(in crate::sandbox::run) words: String,
     /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`.
     extras: Vec<String>,
     visible: bool,
@@ -67,24 +67,24 @@ pub(in crate::sandbox) struct Usable {
 }
 
 impl Usable {
-    pub(in crate::sandbox) fn swipes(&self) -> bool {
+    pub(in crate::sandbox::run) fn swipes(&self) -> bool {
         self.extras.iter().any(|extra| extra == "touchmove")
     }
 }
 
 /// The elements of one look at the page, and the page's own list of them.
-pub(in crate::sandbox) struct Elements {
-    pub(in crate::sandbox) list: Vec<Usable>,
+pub(in crate::sandbox::run) struct Elements {
+    pub(in crate::sandbox::run) list: Vec<Usable>,
     object: Option<RemoteObjectId>,
 }
 
 /// Where an element is: left, top, width and height in CSS pixels.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(in crate::sandbox) struct Area(f64, f64, f64, f64);
+pub(in crate::sandbox::run) struct Area(f64, f64, f64, f64);
 
 impl Area {
     /// The point at these shares of width and height.
-    pub(in crate::sandbox) fn at(self, across: f64, down: f64) -> Point {
+    pub(in crate::sandbox::run) fn at(self, across: f64, down: f64) -> Point {
         Point { x: self.0 + self.2 * across, y: self.1 + self.3 * down }
     }
 }
@@ -92,7 +92,7 @@ impl Area {
 impl Run<'_> {
     /// Uses each element once; `again` in another order, because what came first may have changed what the others
     /// do. Gives what was there.
-    pub(in crate::sandbox) async fn use_everything(
+    pub(in crate::sandbox::run) async fn use_everything(
         &mut self,
         random: &mut ChaCha8Rng,
         again: bool,
@@ -120,7 +120,7 @@ impl Run<'_> {
 
     /// Uses what has appeared since `before`: a menu's entries, the button of a game that is over. Gives what is
     /// there now.
-    pub(in crate::sandbox) async fn use_what_is_fresh(
+    pub(in crate::sandbox::run) async fn use_what_is_fresh(
         &mut self,
         before: Elements,
         random: &mut ChaCha8Rng,
@@ -242,7 +242,10 @@ impl Run<'_> {
     }
 
     /// Looks at what there is to use; what is fresh is told by the look `before`.
-    pub(in crate::sandbox) async fn elements(&mut self, before: Option<&Elements>) -> Result<Elements, Stop> {
+    pub(in crate::sandbox::run) async fn elements(
+        &mut self,
+        before: Option<&Elements>,
+    ) -> Result<Elements, Stop> {
         let mut look = EvaluateParams::new(PROBE);
         look.include_command_line_api = Some(true);
         look.silent = Some(true);
@@ -257,7 +260,7 @@ impl Run<'_> {
         Ok(Elements { list, object: Some(object) })
     }
 
-    pub(in crate::sandbox) async fn place(
+    pub(in crate::sandbox::run) async fn place(
         &mut self,
         elements: &Elements,
         index: usize,

@@ -28,14 +28,14 @@ const HELD_STEP_MS: f64 = 250.0;
 
 /// A point of the viewport, in CSS pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::sandbox) struct Point {
-    pub(in crate::sandbox) x: f64,
-    pub(in crate::sandbox) y: f64,
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
 }
 
 impl Run<'_> {
     /// Moves the mouse to a point and clicks there.
-    pub(in crate::sandbox) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("click {words}"));
         let inputs = vec![
             self.page.send(&mouse(DispatchMouseEventType::MouseMoved, at)).untyped(),
@@ -46,7 +46,7 @@ impl Run<'_> {
     }
 
     /// Clicks a point twice, as fast as a double click is.
-    pub(in crate::sandbox) async fn double_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn double_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("double click {words}"));
         let mut inputs = Vec::new();
         for count in [1, 2] {
@@ -60,7 +60,7 @@ impl Run<'_> {
     }
 
     /// Clicks a point with the right button.
-    pub(in crate::sandbox) async fn right_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn right_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("right click {words}"));
         let mut inputs = Vec::new();
         for (kind, held) in
@@ -75,7 +75,7 @@ impl Run<'_> {
     }
 
     /// Turns the wheel over a point, once in each direction.
-    pub(in crate::sandbox) async fn wheel(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn wheel(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("wheel {words}"));
         for turn in [100.0, -100.0] {
             let mut event = mouse(DispatchMouseEventType::MouseWheel, at);
@@ -88,7 +88,7 @@ impl Run<'_> {
     }
 
     /// Presses the mouse at one point, moves it in two steps, and releases it at another.
-    pub(in crate::sandbox) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+    pub(super) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(&format!("drag {words}"));
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
         self.delivered(vec![press], Draw::No).await?;
@@ -105,7 +105,7 @@ impl Run<'_> {
 
     /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it. What comes of the
     /// release is drawn with the next frame.
-    pub(in crate::sandbox) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
+    pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
         self.begin_input(&format!("key {}", key.words()));
         let down =
             if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
@@ -116,14 +116,14 @@ impl Run<'_> {
     }
 
     /// Writes text into what has the focus.
-    pub(in crate::sandbox) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
+    pub(super) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
         self.begin_input(&format!("type \"{text}\" into {words}"));
         let input = self.page.send(&InsertTextParams::new(text)).untyped();
         self.delivered(vec![input], Draw::No).await
     }
 
     /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.
-    pub(in crate::sandbox) async fn hold(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn hold(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("hold {words}"));
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped();
         self.delivered(vec![press], Draw::No).await?;
@@ -135,12 +135,7 @@ impl Run<'_> {
     }
 
     /// Moves one finger over the page.
-    pub(in crate::sandbox) async fn swipe(
-        &mut self,
-        words: &str,
-        from: Point,
-        to: Point,
-    ) -> Result<(), Stop> {
+    pub(super) async fn swipe(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(&format!("swipe {words}"));
         for (kind, at) in [
             (DispatchTouchEventType::TouchStart, from),
@@ -156,12 +151,7 @@ impl Run<'_> {
     }
 
     /// Spreads two fingers on the page.
-    pub(in crate::sandbox) async fn pinch(
-        &mut self,
-        words: &str,
-        from: Point,
-        to: Point,
-    ) -> Result<(), Stop> {
+    pub(super) async fn pinch(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(&format!("pinch {words}"));
         let middle = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
         let halfway =
@@ -182,7 +172,7 @@ impl Run<'_> {
     }
 
     /// Touches a point with one finger.
-    pub(in crate::sandbox) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
+    pub(super) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
         self.begin_input(&format!("tap {words}"));
         let finger = TouchPoint::new(at.x, at.y);
         let inputs = vec![
@@ -195,7 +185,7 @@ impl Run<'_> {
         self.delivered_with_frame(inputs, Draw::Yes).await
     }
 
-    pub(in crate::sandbox) fn begin_input(&mut self, words: &str) {
+    pub(super) fn begin_input(&mut self, words: &str) {
         self.inputs += 1;
         self.findings.after(words);
     }
@@ -226,7 +216,7 @@ impl Command for LastFingerUp {
     type Response = DispatchTouchEventReturns;
 }
 
-pub(in crate::sandbox) fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
+pub(super) fn mouse(kind: DispatchMouseEventType, at: Point) -> DispatchMouseEventParams {
     let moved = kind == DispatchMouseEventType::MouseMoved;
     let pressed = kind == DispatchMouseEventType::MousePressed;
     let mut event = DispatchMouseEventParams::new(kind, at.x, at.y);
@@ -237,7 +227,7 @@ pub(in crate::sandbox) fn mouse(kind: DispatchMouseEventType, at: Point) -> Disp
 }
 
 /// A move with the left button held, by which the browser begins to drag; without the name of the button it does not.
-pub(in crate::sandbox) fn held(at: Point) -> DispatchMouseEventParams {
+pub(super) fn held(at: Point) -> DispatchMouseEventParams {
     let mut event = mouse(DispatchMouseEventType::MouseMoved, at);
     (event.button, event.buttons) = (Some(MouseButton::Left), Some(1));
     event

@@ -14,12 +14,12 @@ use crate::sandbox::{
 
 impl Run<'_> {
     /// Ends a page of which there is nothing more to learn.
-    pub(in crate::sandbox) fn look_at_flood(&self) -> Result<(), Stop> {
+    pub(in crate::sandbox::run) fn look_at_flood(&self) -> Result<(), Stop> {
         if self.findings.are_a_flood() { Err(Stop::Ended) } else { Ok(()) }
     }
 
     /// Reports a page that has used up its processor time.
-    pub(in crate::sandbox) fn report_slow(&mut self) {
+    pub(in crate::sandbox::run) fn report_slow(&mut self) {
         let message =
             format!("the page is too slow: its use takes more than {CPU_SECS_MAX} s of processor time");
         self.found(Observation::blocking(FindingClass::Hang, &message, None));
@@ -59,7 +59,7 @@ impl Run<'_> {
     }
 
     /// Reports that the page's time stands still though the page answers.
-    pub(in crate::sandbox) fn report_stall(&mut self) {
+    pub(in crate::sandbox::run) fn report_stall(&mut self) {
         let message = "the page's time stands still: it keeps loading something for ever";
         self.found(Observation::blocking(FindingClass::Hang, message, None));
     }

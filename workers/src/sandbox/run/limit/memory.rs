@@ -23,7 +23,10 @@ const COUNT: &str =
 
 impl Run<'_> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
-    pub(in crate::sandbox) fn look_at_memory(&mut self, usage: &GetHeapUsageReturns) -> Result<(), Stop> {
+    pub(in crate::sandbox::run) fn look_at_memory(
+        &mut self,
+        usage: &GetHeapUsageReturns,
+    ) -> Result<(), Stop> {
         let bytes = (usage.used_size + usage.embedder_heap_used_size + usage.backing_storage_size) as u64;
         self.memory_bytes_peak = self.memory_bytes_peak.max(bytes);
         if bytes <= MEMORY_BYTES_MAX {
@@ -49,7 +52,7 @@ impl Run<'_> {
     }
 
     /// Reports a page that adds elements without end.
-    pub(in crate::sandbox) async fn look_at_growth(&mut self) -> Result<(), Stop> {
+    pub(in crate::sandbox::run) async fn look_at_growth(&mut self) -> Result<(), Stop> {
         let mut count = EvaluateParams::new(COUNT);
         count.silent = Some(true);
         let value = self.call(&count).await?.result.value;

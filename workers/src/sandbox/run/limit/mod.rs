@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::sandbox::browser::cdp::{Cdp, Pending};
 
 /// Processor seconds of the whole browser after which a page is too slow to be executed to its end.
-pub(in crate::sandbox) const CPU_SECS_MAX: f64 = 30.0;
+pub(super) const CPU_SECS_MAX: f64 = 30.0;
 
 /// Real time after which an execution is given up whatever it used: three times what such a page takes on a machine
 /// that is not busy.
-pub(in crate::sandbox) const WALL_MAX: Duration = Duration::from_secs(90);
+pub(super) const WALL_MAX: Duration = Duration::from_secs(90);
 
 /// When the processor time is first read, and how often from then on. Most executions end before.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub(in crate::sandbox) enum Exceeded {
 }
 
 /// The limit of one execution.
-pub(in crate::sandbox) struct Limit {
+pub(super) struct Limit {
     cdp: Cdp,
     started: Instant,
     look_at: Instant,
@@ -41,7 +41,7 @@ pub(in crate::sandbox) struct Limit {
 }
 
 impl Limit {
-    pub(in crate::sandbox) fn new(cdp: Cdp) -> Self {
+    pub(super) fn new(cdp: Cdp) -> Self {
         let now = Instant::now();
         Self { cdp, started: now, look_at: now + LOOK_PERIOD, first: None, reading: None }
     }
@@ -50,7 +50,7 @@ impl Limit {
     ///
     /// # Cancel safety
     /// May be dropped and called again.
-    pub(in crate::sandbox) async fn exceeded(&mut self) -> Exceeded {
+    pub(super) async fn exceeded(&mut self) -> Exceeded {
         loop {
             let Some(reading) = &mut self.reading else {
                 sleep_until(self.look_at).await;

@@ -56,7 +56,7 @@ struct Usage {
 }
 
 /// Watches one page.
-pub(in crate::sandbox) struct Watch {
+pub(in crate::sandbox::run) struct Watch {
     cdp: Cdp,
     session: String,
     alive_at: Instant,
@@ -68,7 +68,7 @@ pub(in crate::sandbox) struct Watch {
 }
 
 impl Watch {
-    pub(in crate::sandbox) fn new(cdp: Cdp, session: String) -> Self {
+    pub(in crate::sandbox::run) fn new(cdp: Cdp, session: String) -> Self {
         let now = Instant::now();
         Self {
             cdp,
@@ -83,7 +83,7 @@ impl Watch {
     }
 
     /// The page has given a sign of life.
-    pub(in crate::sandbox) fn alive(&mut self) {
+    pub(in crate::sandbox::run) fn alive(&mut self) {
         self.alive_at = Instant::now();
         self.read_at = self.alive_at + QUIET;
         self.first = None;
@@ -96,7 +96,7 @@ impl Watch {
     ///
     /// # Cancel safety
     /// May be dropped and called again; the silence goes on counting.
-    pub(in crate::sandbox) async fn silence(&mut self) -> Silence {
+    pub(in crate::sandbox::run) async fn silence(&mut self) -> Silence {
         let end = self.alive_at + SILENCE_MAX;
         tokio::select! {
             silence = self.read() => silence,
@@ -147,7 +147,7 @@ impl Watch {
 }
 
 /// The processor seconds that the pages' processes have used.
-pub(in crate::sandbox) fn page_cpu_secs(info: &GetProcessInfoReturns) -> f64 {
+pub(in crate::sandbox::run) fn page_cpu_secs(info: &GetProcessInfoReturns) -> f64 {
     usage(info).pages
 }
 

@@ -51,7 +51,7 @@ struct Canvas {
 
 impl Run<'_> {
     /// Reports controls that nothing listens to, and what keeps people from using the page.
-    pub(in crate::sandbox) async fn look_at_controls(&mut self) -> Result<(), Stop> {
+    pub(super) async fn look_at_controls(&mut self) -> Result<(), Stop> {
         for seen in self.read::<Vec<Seen>>(AUDIT).await?.unwrap_or_default() {
             let class =
                 if seen.kind == "control" { FindingClass::Control } else { FindingClass::Accessibility };
@@ -62,7 +62,7 @@ impl Run<'_> {
     }
 
     /// Reports a page that is wider than the view.
-    pub(in crate::sandbox) async fn look_at_width(&mut self) -> Result<(), Stop> {
+    pub(super) async fn look_at_width(&mut self) -> Result<(), Stop> {
         if let Some(message) = self.read::<String>(OVERFLOW).await? {
             self.found(Observation::advice(FindingClass::Overflow, &message, None));
         }
@@ -70,7 +70,7 @@ impl Run<'_> {
     }
 
     /// Draws the view, and reports it when it is empty, or when a canvas in it is.
-    pub(in crate::sandbox) async fn look_at_view(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    pub(super) async fn look_at_view(&mut self) -> Result<Option<Vec<u8>>, Stop> {
         for covered in self.read::<Vec<Covered>>(COVERED).await?.unwrap_or_default() {
             let place = classify::find(self.source, &covered.tag);
             self.found(Observation::advice(FindingClass::Control, &covered.message, place));
@@ -98,13 +98,13 @@ impl Run<'_> {
     }
 
     /// Processor seconds of the page so far.
-    pub(in crate::sandbox) async fn cpu_secs(&mut self) -> Result<f64, Stop> {
+    pub(super) async fn cpu_secs(&mut self) -> Result<f64, Stop> {
         let mut pending = self.page.cdp.send(None, &GetProcessInfoParams::default());
         Ok(page_cpu_secs(&self.reply(&mut pending).await?))
     }
 
     /// Reports a page that needs more processor time for a frame than there is time for it.
-    pub(in crate::sandbox) fn look_at_speed(&mut self, frame_secs: f64) {
+    pub(super) fn look_at_speed(&mut self, frame_secs: f64) {
         if frame_secs > FRAME_SECS_MAX {
             let message = "a frame takes more than 50 ms of processor time: the page is not smooth";
             self.found(Observation::advice(FindingClass::Slow, message, None));
@@ -112,14 +112,14 @@ impl Run<'_> {
     }
 
     /// Reports an animation that has not moved.
-    pub(in crate::sandbox) fn found_still(&mut self) {
+    pub(super) fn found_still(&mut self) {
         let message = "the page asks for frame after frame, but nothing moves";
         self.found(Observation::advice(FindingClass::Still, message, None));
     }
 
     /// Tells the scripts in the page something, with an event that does not depend on the page's globals: a class
     /// `Event` of its own would be another one.
-    pub(in crate::sandbox) async fn tell(&mut self, event: &str, detail: u32) -> Result<(), Stop> {
+    pub(super) async fn tell(&mut self, event: &str, detail: u32) -> Result<(), Stop> {
         let told = "const told = document.createEvent('CustomEvent')";
         let init = format!("told.initCustomEvent('{event}', false, false, {detail})");
         let mut tell = EvaluateParams::new(format!("{{ {told}; {init}; window.dispatchEvent(told); }}"));
@@ -128,10 +128,7 @@ impl Run<'_> {
     }
 
     /// Evaluates a script with the console's helpers; nothing where the page kept it from its answer.
-    pub(in crate::sandbox) async fn read<T: DeserializeOwned>(
-        &mut self,
-        script: &str,
-    ) -> Result<Option<T>, Stop> {
+    pub(super) async fn read<T: DeserializeOwned>(&mut self, script: &str) -> Result<Option<T>, Stop> {
         let mut look = EvaluateParams::new(script);
         look.include_command_line_api = Some(true);
         look.silent = Some(true);

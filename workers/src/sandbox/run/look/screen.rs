@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 /// A part of the view, in CSS pixels; in an image of the desktop view, in its pixels.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(in crate::sandbox) struct Rectangle {
-    pub(in crate::sandbox) left: f64,
-    pub(in crate::sandbox) top: f64,
-    pub(in crate::sandbox) width: f64,
-    pub(in crate::sandbox) height: f64,
+pub(super) struct Rectangle {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
 }
 
 impl Rectangle {
@@ -32,7 +32,7 @@ impl Rectangle {
 ///
 /// # Errors
 /// When the bytes are no PNG.
-pub(in crate::sandbox) fn one_coloured(
+pub(super) fn one_coloured(
     png: &[u8],
     parts: &[Rectangle],
 ) -> Result<(bool, Vec<Empty>), png::DecodingError> {
@@ -61,7 +61,7 @@ pub(in crate::sandbox) fn one_coloured(
 
 /// What is in a part of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sandbox) enum Empty {
+pub(super) enum Empty {
     /// More than one colour.
     No,
     /// One colour, and somebody has chosen it: a swatch, a mixed paint.
