@@ -61,4 +61,5 @@ async fn a_key_that_somebody_else_wrote_is_found_by_what_the_refusals_say() {
     let () = connection.set("{test:0}:stream:fix", "of somebody").await.unwrap();
     let (code, _, refused) = on(&queue, &["doctor"]);
     assert!(code == 2 && refused.contains("`{test:0}:stream:fix` holds something else"), "{refused}");
+    assert!(refused.contains("remedy: find out who wrote it"), "{refused}");
 }

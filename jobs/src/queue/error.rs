@@ -76,10 +76,7 @@ pub enum QueueError {
         limit: usize,
     },
     /// A stream of the queue's holds something else.
-    #[error(
-        "`{key}` holds something else than a stream: find out who wrote it, for the prefix is mondo's alone; RENAME it out \
-         of the way, and run `mondo doctor --fix`"
-    )]
+    #[error("`{key}` holds something else than a stream")]
     Foreign {
         /// Its key.
         key: String,
@@ -131,6 +128,11 @@ impl QueueError {
 
     /// What an operator can do about a Redis that is there and refuses.
     pub fn remedy(&self) -> Option<&'static str> {
+        if let Self::Foreign { .. } = self {
+            return Some(
+                "find out who wrote it, for the prefix is mondo's alone; RENAME it out of the way, and run `mondo doctor --fix`",
+            );
+        }
         let Self::Redis(error) = self else { return None };
         Some(match error.code()? {
             "MISCONF" => {
