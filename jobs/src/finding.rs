@@ -1,9 +1,6 @@
 //! What an execution observed: single failures ([`Finding`]) and the whole of one run ([`Report`]).
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Write as _},
-};
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -159,15 +156,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What of it is the same in each run: a hang has its place by chance.
-    fn steady(&self) -> Cow<'_, Self> {
-        if self.class != FindingClass::Hang {
-            return Cow::Borrowed(self);
-        }
-        let (line, column, stack) = (None, None, Vec::new());
-        Cow::Owned(Self { message: String::new(), line, column, stack, ..self.clone() })
-    }
-
     /// Whether this finding keeps a candidate from being accepted.
     pub fn is_blocking(&self) -> bool {
         self.severity == Severity::Blocking
@@ -246,13 +234,12 @@ impl Report {
 
     /// What the same page with the same seed gives again, in the same release of the same browser: the SHA-256, in
     /// hex, of the seed, the findings, their number, page time, frames, inputs and coverage as JSON, and of the
-    /// desktop view. Real time and memory are left out, and so is what is only slow, and where in its loop a page that
-    /// hangs was stopped: they differ from run to run.
+    /// desktop view. Real time and memory are left out, and so is what is only slow: they differ from run to run.
     pub fn digest(&self) -> String {
         let steady = self.findings.iter().filter(|finding| finding.class != FindingClass::Slow);
         let same = serde_json::json!([
             self.seed,
-            steady.map(Finding::steady).collect::<Vec<_>>(),
+            steady.collect::<Vec<_>>(),
             self.findings_left_out,
             self.page_ms,
             self.frames,
@@ -289,9 +276,6 @@ mod tests {
         let mut not_smooth = one.clone();
         not_smooth.findings.push(blocking(FindingClass::Slow, "not smooth", 1));
         assert_eq!(one.digest(), not_smooth.digest());
-        let hang = |function, line| report(vec![blocking(FindingClass::Hang, function, line)]);
-        assert_eq!(hang("in a", 3).digest(), hang("in b", 4).digest());
-        assert_ne!(hang("in a", 3).digest(), one.digest());
         let coverage = Some(Coverage { listeners: 1, ..Coverage::default() });
         let others = [
             Report { findings: Vec::new(), ..one.clone() },

@@ -45,8 +45,13 @@ async fn after(command: &[&str]) -> Vec<String> {
 async fn a_key_that_holds_something_else_is_named() {
     let test = TestQueue::start().await;
     let pair = test.pairs(1).await[0].id;
+    let ready = test.make_ready(b"body").await;
     let mut connection = test.redis.connection().await;
+    let journal = format!("{{test:0}}:pair:{ready}:journal");
+    let () = connection.hset(&journal, "reply", "of ours").await.unwrap();
     for key in [
+        journal,
+        format!("{{test:0}}:pair:{ready}"),
         "{test:0}:stream:objects".to_owned(),
         "{test:0}:counters".to_owned(),
         format!("{{test:0}}:pair:{pair}"),

@@ -21,7 +21,7 @@ use super::{
 use crate::notes::Remains;
 
 /// The most ends that one call stores, half of what it may: so Redis stores one batch while the replies to the other are
-/// seen to. With calls of 100 and a step of 100 slots the two wait for each other, which costs a fifth of the speed.
+/// seen to. With calls of 100 and a step of 100 slots the two wait for each other, which costs up to a sixth of the speed.
 pub const COMMITS_AT_ONCE: usize = COMMITS_MAX / 2;
 /// A batch is sent when it has so many bytes, so that one script stays short.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -74,12 +74,12 @@ pub struct Snapshot {
     /// Steps whose jobs nobody claims for now.
     pub paused: BTreeSet<Step>,
     /// Keys of another type than ours; while there are some, nothing else is looked at.
-    pub strange: Vec<Strange>,
+    pub foreign: Vec<Foreign>,
 }
 
 /// A key that holds something else than the queue keeps there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Strange {
+pub struct Foreign {
     /// The key.
     pub key: String,
     /// The type of what it holds, as Redis names it.
@@ -302,7 +302,7 @@ fn delayed_jobs_are_whole(snapshot: &Snapshot, note: Note<'_>) {
 
 /// Q8: every key holds what the queue keeps there.
 fn keys_are_ours(snapshot: &Snapshot, note: Note<'_>) {
-    for Strange { key, holds, should } in &snapshot.strange {
+    for Foreign { key, holds, should } in &snapshot.foreign {
         let detail = format!("`{key}` holds a {holds}, and a {should} belongs there");
         let remedy = "find out who wrote it: the prefix is mondo's alone. RENAME the key out of the way, and look again with --fix; \
                       nothing else was looked at";

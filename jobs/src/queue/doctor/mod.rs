@@ -1,9 +1,9 @@
 //! Proves on the live queue that every job is in exactly one place and every pair in one state, and mends what
 //! is not.
 
+mod foreign;
 pub mod invariants;
 mod snapshot;
-mod types;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -26,9 +26,9 @@ const SILENCE_MARGIN: Duration = Duration::from_secs(15);
 
 impl Queue {
     pub(super) async fn snapshot(&self) -> Result<Snapshot, QueueError> {
-        let mut snapshot = Snapshot { strange: self.strange().await?, ..Snapshot::default() };
+        let mut snapshot = Snapshot { foreign: self.foreign().await?, ..Snapshot::default() };
         // The rest could not be read.
-        if !snapshot.strange.is_empty() {
+        if !snapshot.foreign.is_empty() {
             return Ok(snapshot);
         }
         for (shard, keys) in (0..).zip(self.shards()) {
@@ -69,7 +69,7 @@ impl Queue {
     }
 
     /// The ids in a list, in order.
-    async fn listed(&self, keys: &Keys, key: &str) -> Result<Vec<String>, QueueError> {
+    pub(super) async fn listed(&self, keys: &Keys, key: &str) -> Result<Vec<String>, QueueError> {
         let mut all: Vec<String> = Vec::new();
         loop {
             let from = isize::try_from(all.len()).unwrap_or(isize::MAX);

@@ -22,7 +22,7 @@ local count = tonumber(ARGV[7])
 local total = redis.call('ZCARD', KEYS[1]) + redis.call('LLEN', KEYS[2]) + redis.call('ZCARD', KEYS[3])
 local wanted = low < 0 and count or total < low and high - total or 0
 
--- To say how much memory it has takes Redis as long as ten other commands, so "enough" holds for a tenth of a second.
+-- To say how much memory it has takes Redis a sixth of a start and more, so "enough" holds for a tenth of a second.
 local function out_of_memory()
   local left = redis.call('PTTL', KEYS[6])
   -- Neither for ever nor for long, whoever wrote it and however the clock was set.

@@ -65,8 +65,8 @@ pub(super) const FRAME_MS: f64 = 17.0;
 /// Real time that a document may take to be parsed before the first frame is drawn all the same.
 const PARSE_WAIT: Duration = Duration::from_secs(1);
 
-/// How often a moment is drawn again whose picture did not come: on a busy machine the browser draws one frame in some
-/// hundreds and gives no picture of it.
+/// How often a moment is drawn again whose picture did not come: on a busy machine the browser now and then draws
+/// a frame and gives no picture of it.
 const PICTURES_AGAIN_MAX: u32 = 8;
 
 /// Scripts of the page that are remembered: it may make them without end.
