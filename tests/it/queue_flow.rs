@@ -5,6 +5,7 @@ use mondo_jobs::{
     pair::PairId,
     queue::{Admission, Bound, Bounds, Commit, Committed, End, Marks, NewPair},
 };
+use redis::AsyncCommands as _;
 
 use crate::support::{
     queue::{LONG_LEASE, TestQueue, connect_bounded, connect_sharded, new_job, new_pair},
@@ -96,6 +97,10 @@ async fn a_redis_that_is_nearly_full_takes_no_pair_and_still_drains() {
 
     limit(used * 10 / 9).await;
     test.memory_is_asked_for_again().await;
+    assert_eq!(bound(&test.queue.start(&pairs(1)).await.unwrap()[0]), Some(Bound::Memory));
+    // What is there for ever says nothing of now.
+    let mut planted = test.redis.connection().await;
+    let () = planted.set("{test:0}:memory", 1).await.unwrap();
     assert_eq!(bound(&test.queue.start(&pairs(1)).await.unwrap()[0]), Some(Bound::Memory));
     let refilled = test.queue.refill(Marks { low: 9, high: 9 }, &pairs(9)).await.unwrap();
     assert_eq!(refilled[0].full(), Some(Bound::Memory));
