@@ -18,8 +18,11 @@ async fn a_pair_that_exists_is_not_started_again() {
     let pair = new_pair();
     assert_eq!(test.queue.start(std::slice::from_ref(&pair)).await.unwrap(), [Admission::Accepted]);
     assert_eq!(test.queue.start(&[pair]).await.unwrap(), [Admission::Duplicate]);
-    assert_eq!(test.step(Step::Objects).await, (1, 0, 0));
-    assert_eq!(test.queue.stats().await.unwrap().open, 1);
+    let twice = new_pair();
+    let found = test.queue.start(&[twice.clone(), twice]).await.unwrap();
+    assert_eq!(found, [Admission::Accepted, Admission::Duplicate], "in one batch");
+    assert_eq!(test.step(Step::Objects).await, (2, 0, 0));
+    assert_eq!(test.queue.stats().await.unwrap().open, 2);
     test.healthy().await;
 }
 
@@ -31,6 +34,30 @@ async fn a_field_over_the_limit_is_refused_before_anything_is_stored() {
     let refused = test.queue.start(&[pair]).await;
     assert!(matches!(refused, Err(QueueError::TooLarge { .. })), "{refused:?}");
     assert_eq!(test.queue.stats().await.unwrap().open, 0);
+}
+
+#[tokio::test]
+async fn a_start_that_meets_a_damaged_key_starts_nothing() {
+    for name in ["open", "ready", "taken", "counters", "events", "stream:objects", "the record of the last"] {
+        let test = TestQueue::start().await;
+        let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(3).collect();
+        let record = |place: usize| format!("{{test:0}}:pair:{}", pairs[place].id);
+        let key = if name.starts_with("the") { record(2) } else { format!("{{test:0}}:{name}") };
+        let mut connection = test.redis.connection().await;
+        let kept: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut connection).await.unwrap();
+        let () = connection.set(&key, "damaged").await.unwrap();
+        let error = test.queue.start(&pairs).await.unwrap_err();
+        assert!(!error.is_passing() && error.to_string().contains(&key), "{name}: {error}");
+        assert!(!connection.exists::<_, bool>(record(0)).await.unwrap(), "{name}");
+
+        let () = connection.del(&key).await.unwrap();
+        if let Some(kept) = kept {
+            redis::cmd("RESTORE").arg(&key).arg(0).arg(kept).exec_async(&mut connection).await.unwrap();
+        }
+        test.healthy().await;
+        assert_eq!(test.queue.start(&pairs).await.unwrap(), [Admission::Accepted; 3], "{name}");
+        test.healthy().await;
+    }
 }
 
 #[tokio::test]

@@ -270,7 +270,7 @@ fn check(commit: &Commit) -> Result<(), QueueError> {
 fn shape(delivery: &Delivery, commit: &Commit, mark: &[u8]) -> impl Iterator<Item = u8> + use<> {
     let Commit { fields, next, remember, counters, end, .. } = commit;
     let lane = u8::try_from(number(delivery.step, delivery.priority)).unwrap_or(u8::MAX);
-    let strings = 2 + 2 * fields.len();
+    let strings = 2 + 2 * fields.len() + if is_ready(commit) { 2 } else { 0 };
     let effects = next.len() + remember.len() + counters.len() + usize::from(end.is_some());
     // Neither bound is in reach.
     let short = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
@@ -279,12 +279,15 @@ fn shape(delivery: &Delivery, commit: &Commit, mark: &[u8]) -> impl Iterator<Ite
 }
 
 const _: () =
-    assert!(2 + 2 * ITEMS_MAX < 1 << 16 && 3 * ITEMS_MAX + 1 < 1 << 16, "a shape has 16 bits for each");
+    assert!(4 + 2 * ITEMS_MAX < 1 << 16 && 3 * ITEMS_MAX + 1 < 1 << 16, "a shape has 16 bits for each");
 
 fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit, mark: &[u8]) {
     call.arg(&delivery.entry).arg(format!("{DONE_PREFIX}{}", delivery.job)).arg(mark);
     for (name, value) in &commit.fields {
         call.arg(name).arg(value);
+    }
+    if is_ready(commit) {
+        call.arg("state").arg("ready");
     }
     for job in &commit.next {
         call.arg("next").arg(number(job.step, delivery.priority)).arg(Entry::fresh(job).to_json());
@@ -305,6 +308,11 @@ fn add_commit(call: &mut Call<'_>, delivery: &Delivery, commit: &Commit, mark: &
         Some(End::Ready { body }) => _ = call.arg("ready").arg(pair).arg(body),
         Some(End::Rejected { reason }) => _ = call.arg("rejected").arg(pair).arg(reason),
     }
+}
+
+/// Whether the pair gets ready.
+fn is_ready(commit: &Commit) -> bool {
+    matches!(commit.end, Some(End::Ready { .. }))
 }
 
 /// What a commit adds to what its pair takes up.

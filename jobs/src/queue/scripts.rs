@@ -4,8 +4,11 @@ use redis::Script;
 
 /// Lets scripts that free memory run on a Redis that is full; without them it could never drain.
 const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
-/// The scripts that end pairs share how that is done.
-const ENDING_PAIRS: [&str; 6] = ["cancel", "commit", "delivered", "discard", "place", "settle"];
+/// What several scripts share, and which do.
+const SHARED: [(&str, &[&str]); 2] = [
+    (include_str!("lua/ending.lua"), &["cancel", "commit", "delivered", "discard", "place", "settle"]),
+    (include_str!("lua/look.lua"), &["commit", "start"]),
+];
 
 macro_rules! scripts {
     ($($name:ident),* $(,)?) => {
@@ -44,6 +47,6 @@ scripts!(
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.
 fn script(name: &str, code: &str, flags: bool) -> Script {
     let head = if flags && name != "start" { ALLOW_OOM } else { "" };
-    let shared = if ENDING_PAIRS.contains(&name) { include_str!("lua/ending.lua") } else { "" };
-    Script::new(&[head, shared, code].concat())
+    let shared = SHARED.iter().filter(|(_, sharing)| sharing.contains(&name)).map(|(code, _)| *code);
+    Script::new(&[&[head], &shared.collect::<Vec<_>>()[..], &[code]].concat().concat())
 }

@@ -11,8 +11,8 @@
   ARGV[2] entries kept in a recent list
   ARGV[4] the shapes of the deliveries, at most 100, each of nine bytes, the lowest first: lane (1 to 12, one byte),
           bytes that it adds to what is held (four), names and values of its fields together (two), effects (two)
-  then for each delivery: entry id; names and values of the fields, the mark of the job first; of each effect its
-  kind and two values:
+  then for each delivery: entry id; names and values of the fields, the mark of the job first, and the state `ready`
+  where the pair gets ready; of each effect its kind and two values:
     next      lane and entry of a job that follows     ready     pair id and body
     remember  list (5 or 6) and text                   rejected  pair id and reason
     count     name of a counter and increment
@@ -31,14 +31,6 @@ local raised = {}
 
 local function raise(name, by) raised[name] = (raised[name] or 0) + by end
 
--- Redis takes nothing back when a command fails. So what will be written is first read as what it must be, which
--- fails on anything else while nothing is changed yet, and says where.
-local function look(read, key, ...)
-  local found = redis.pcall(read, key, ...)
-  if type(found) == 'table' and found.err then error(key .. ': ' .. found.err, 0) end
-  return found
-end
-
 local function probe(kind, a)
   if kind == 'next' then
     look('XLEN', KEYS[9 + a])
@@ -50,17 +42,20 @@ local function probe(kind, a)
   end
 end
 
+-- Pairs that end, pairs that are ready, and these with their bodies: one command for all of each costs less.
+local ended, ready, bodies = {}, {}, {}
+
 local function finish(record, journal, ending, pair, text)
   if ending == 'ready' then
-    call('HSET', record, 'state', 'ready')
-    call('RPUSH', KEYS[3], pair)
-    call('HSET', KEYS[4], pair, text)
+    table.insert(ready, pair)
+    table.insert(bodies, pair)
+    table.insert(bodies, text)
     raise('ready', 1)
   else
     reject(KEYS[9], raise, record, pair, text)
   end
   keep_journal(KEYS[8], raise, record, journal, pair)
-  call('ZREM', KEYS[2], pair)
+  table.insert(ended, pair)
   call('XADD', KEYS[7], 'MAXLEN', '~', events_max, '*', 'event', ending, 'pair', pair)
 end
 
@@ -151,5 +146,10 @@ end
 
 local results = {}
 for n = 1, count do results[n] = commit(n) end
+if #ready > 0 then
+  call('RPUSH', KEYS[3], unpack(ready))
+  call('HSET', KEYS[4], unpack(bodies))
+end
+if #ended > 0 then call('ZREM', KEYS[2], unpack(ended)) end
 for name, by in pairs(raised) do call('HINCRBY', KEYS[1], name, by) end
 return results
