@@ -1,5 +1,7 @@
 //! Parses every script of a page before anything runs it.
 
+pub mod loops;
+
 use oxc_allocator::Allocator;
 use oxc_diagnostics::OxcDiagnostic;
 use oxc_parser::{ParseOptions, Parser};

@@ -46,6 +46,21 @@ const EXPECTED: &[Expected] = &[
     at_load("suppressed", Rejection, "nobody shall know", (8, 35)),
     at_load("hang_at_load", Hang, "stopped answering", (6, 1)),
     after("hang_on_click", Hang, "in function `pour`", (7, 3), ("click", "click button \"Turn\"")),
+    after(
+        "hang_in_search",
+        Hang,
+        "in function `search`: this loop does not end",
+        (8, 3),
+        ("click", "click button \"Search\""),
+    ),
+    after(
+        "hang_in_retries",
+        Hang,
+        "in function `place`: this loop does not end",
+        (7, 5),
+        ("click", "click button \"Place\""),
+    ),
+    after("hang_in_recursion", Hang, "in function `routes`", (6, 28), ("click", "click button \"Count\"")),
     after("click_handler", Type, "reading 'remove'", (7, 37), ("click", "click button \"Ring\"")),
     after("dialog", Dialog, "prompt()", (3, 96), ("click", "click button \"Greet\"")),
     after("drag_handler", Type, "getContext is not a function", (11, 22), ("click", "drag div#board")),
@@ -196,8 +211,12 @@ async fn check_same_seed(backend: BackendChoice) {
     let pool = pool(backend, 2).await;
     let dice = execute(&pool, "dice").await;
     assert!(dice.findings.len() > 10, "the page reports what its random numbers and clocks say");
-    // The other asks for much in one moment, and each request takes a way of its own to us.
-    for (page, first) in [("dice", dice.clone()), ("isolation", execute(&pool, "isolation").await)] {
+    // It asks for much in one moment, and each request takes a way of its own to us.
+    let asked = ("isolation", execute(&pool, "isolation").await);
+    // Each time these are stopped somewhere else.
+    let searched = ("hang_in_search", execute(&pool, "hang_in_search").await);
+    let called = ("hang_in_recursion", execute(&pool, "hang_in_recursion").await);
+    for (page, first) in [("dice", dice.clone()), asked, searched, called] {
         // The second slot is another browser.
         let (second, third) = tokio::join!(execute(&pool, page), execute(&pool, page));
         for other in [second, third] {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use mondo_jobs::finding::{
     Finding, FindingClass, Severity, StackFrame,
-    bounds::{FINDINGS_MAX, TEXT_CHARS_MAX},
+    bounds::{FINDINGS_MAX, STACK_FRAMES_MAX, TEXT_CHARS_MAX},
 };
 
 /// Findings beyond the list after which a page has shown all that it can.
@@ -61,6 +61,7 @@ impl Observation {
 
     pub(super) fn with_stack(mut self, stack: Vec<StackFrame>) -> Self {
         self.stack = stack;
+        self.stack.truncate(STACK_FRAMES_MAX);
         self
     }
 

@@ -29,14 +29,14 @@ pub(in crate::sandbox) fn of_trace(trace: Option<&StackTrace>) -> Vec<StackFrame
     placed.take(STACK_FRAMES_MAX).collect()
 }
 
-/// From where a paused page is: the frames of the page's own scripts with these ids.
-pub(in crate::sandbox) fn of_paused(paused: &Paused, own: &HashSet<String>) -> Vec<StackFrame> {
+/// From where a paused page is: all frames of the page's own scripts with these ids, each with its script's.
+pub(in crate::sandbox) fn of_paused(paused: &Paused, own: &HashSet<String>) -> Vec<(String, StackFrame)> {
     let frames = paused.call_frames.iter().filter(|frame| own.contains(&frame.location.script_id));
     let placed = frames.filter_map(|frame| {
         let place = Place::from_zero_based(frame.location.line_number, frame.location.column_number)?;
-        Some(self::frame(&frame.function_name, place))
+        Some((frame.location.script_id.clone(), self::frame(&frame.function_name, place)))
     });
-    placed.take(STACK_FRAMES_MAX).collect()
+    placed.collect()
 }
 
 /// From the text of an error, whose lines are `    at draw (https://sandbox.invalid/:12:5)`.

@@ -432,7 +432,8 @@ impl<'a> Run<'a> {
 
     fn on_paused(&mut self, paused: Paused) {
         if paused.reason == "OOM" {
-            let stack = stack::of_paused(&paused, &self.own_scripts);
+            let calls = stack::of_paused(&paused, &self.own_scripts);
+            let stack: Vec<_> = calls.into_iter().map(|(_, frame)| frame).collect();
             let message = "the page's script has used up its memory";
             let place = stack.first().map(stack::place_of);
             self.end = Some(Observation::blocking(FindingClass::Memory, message, place).with_stack(stack));

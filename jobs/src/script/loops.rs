@@ -1,0 +1,223 @@
+//! The loops of a page's scripts: which of them a script is in that never ends.
+
+use oxc_allocator::Allocator;
+use oxc_ast::AstKind;
+use oxc_ast_visit::Visit;
+use oxc_parser::Parser;
+use oxc_span::{GetSpan, SourceType, Span};
+
+use super::{goal, on_deep_stack, too_deep};
+use crate::html::{self, ScriptKind};
+
+/// The loops of a page, and the functions they are in.
+pub struct Loops {
+    page: String,
+    /// Where its lines begin, in bytes.
+    lines: Vec<usize>,
+    scopes: Vec<Scope>,
+}
+
+/// Where a loop is: lines, and columns in UTF-16 units, count from 1, as a browser tells them to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loop {
+    /// Line and column of its first sign.
+    pub start: (u32, u32),
+    /// Line and column of what follows it.
+    pub end: (u32, u32),
+}
+
+/// A part of the page, in byte offsets.
+struct Scope {
+    kind: Kind,
+    start: usize,
+    end: usize,
+    /// What of it is run once, before the loop.
+    before: Option<(usize, usize)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Function,
+    Loop,
+}
+
+impl Loops {
+    /// Finds them in every script that parses. Takes milliseconds: not for an async thread.
+    pub fn of(page: String) -> Self {
+        let outline = html::outline(&page);
+        let scripts = outline.iter().flat_map(|outline| &outline.scripts);
+        let mut scopes = Vec::new();
+        for script in scripts {
+            let kind = script.script_kind();
+            if kind == ScriptKind::Data || script.end.is_none() || script.attribute("src").is_some() {
+                continue;
+            }
+            let content = script.content(&page);
+            scopes.extend(scopes_of(&page[content.clone()], goal(kind), content.start));
+        }
+        let lines = std::iter::once(0).chain(page.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { page, lines, scopes }
+    }
+
+    /// The loops around a place that are in the same function as it, the outermost first.
+    pub fn around(&self, line: u32, column: u32) -> Vec<Loop> {
+        let Some(at) = self.offset(line, column) else { return Vec::new() };
+        let mut around: Vec<&Scope> = self.scopes.iter().filter(|scope| scope.holds(at)).collect();
+        around.sort_by_key(|scope| scope.start);
+        let own = around.rsplit(|scope| scope.kind == Kind::Function).next().unwrap_or_default();
+        own.iter().map(|scope| Loop { start: self.place(scope.start), end: self.place(scope.end) }).collect()
+    }
+
+    fn offset(&self, line: u32, column: u32) -> Option<usize> {
+        let line = usize::try_from(line).ok()?.checked_sub(1)?;
+        let mut units = usize::try_from(column).ok()?.checked_sub(1)?;
+        let start = *self.lines.get(line)?;
+        for (at, symbol) in self.page[start..].char_indices() {
+            if units == 0 || symbol == '\n' {
+                return Some(start + at);
+            }
+            units = units.saturating_sub(symbol.len_utf16());
+        }
+        Some(self.page.len())
+    }
+
+    fn place(&self, at: usize) -> (u32, u32) {
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let count = |from: usize| u32::try_from(from).unwrap_or(u32::MAX);
+        (count(line), count(self.page[start..at].encode_utf16().count() + 1))
+    }
+}
+
+impl Scope {
+    fn holds(&self, at: usize) -> bool {
+        let before = self.before.is_some_and(|(start, end)| (start..end).contains(&at));
+        (self.start..self.end).contains(&at) && !before
+    }
+}
+
+fn scopes_of(script: &str, goal: SourceType, offset: usize) -> Vec<Scope> {
+    if too_deep(script).is_some() {
+        return Vec::new();
+    }
+    let found = on_deep_stack(script.len(), || {
+        let allocator = Allocator::default();
+        let parsed = Parser::new(&allocator, script, goal).parse();
+        let mut finder = Finder { offset, scopes: Vec::new() };
+        finder.visit_program(&parsed.program);
+        finder.scopes
+    });
+    found.unwrap_or_default()
+}
+
+struct Finder {
+    offset: usize,
+    scopes: Vec<Scope>,
+}
+
+impl Finder {
+    fn found(&mut self, kind: Kind, span: Span, before: Option<Span>) {
+        let at = |offset: u32| self.offset + usize::try_from(offset).unwrap_or_default();
+        let before = before.map(|before| (at(before.start), at(before.end)));
+        self.scopes.push(Scope { kind, start: at(span.start), end: at(span.end), before });
+    }
+}
+
+impl<'a> Visit<'a> for Finder {
+    fn enter_node(&mut self, kind: AstKind<'a>) {
+        match kind {
+            AstKind::WhileStatement(_) | AstKind::DoWhileStatement(_) => {
+                self.found(Kind::Loop, kind.span(), None);
+            }
+            AstKind::ForStatement(of) => {
+                self.found(Kind::Loop, of.span, of.init.as_ref().map(GetSpan::span));
+            }
+            AstKind::ForInStatement(of) => self.found(Kind::Loop, of.span, Some(of.right.span())),
+            AstKind::ForOfStatement(of) => self.found(Kind::Loop, of.span, Some(of.right.span())),
+            AstKind::Function(_)
+            | AstKind::ArrowFunctionExpression(_)
+            | AstKind::StaticBlock(_)
+            | AstKind::PropertyDefinition(_) => self.found(Kind::Function, kind.span(), None),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loops around the sign `@`, which is left out.
+    fn around(marked: &str) -> Vec<(u32, u32)> {
+        let (before, after) = marked.split_once('@').unwrap();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().encode_utf16().count() + 1;
+        let loops = Loops::of([before, after].concat());
+        let around = loops.around(u32::try_from(line).unwrap(), u32::try_from(column).unwrap());
+        around.into_iter().map(|found| found.start).collect()
+    }
+
+    #[test]
+    fn a_loop_ends_before_what_follows_it() {
+        let loops = Loops::of("<script>\nwhile (a) {\n}; b()\n</script>".to_owned());
+        assert_eq!(loops.around(2, 8), [Loop { start: (2, 1), end: (3, 2) }]);
+    }
+
+    #[test]
+    fn loops_of_every_kind_are_found_the_outermost_first() {
+        for (marked, found) in [
+            ("<script>while (on) {@}</script>", vec![(1, 9)]),
+            ("<script>while (@on) {}</script>", vec![(1, 9)]),
+            ("<script>\n  for (;;)\n do @go(); while (1)</script>", vec![(2, 3), (3, 2)]),
+            (
+                "<script type=module>for (const a in b) for (const c of a) {@}</script>",
+                vec![(1, 21), (1, 40)],
+            ),
+            ("<b>é🙂</b><script>while (1) @go()</script>", vec![(1, 19)]),
+            ("<script>for (;;) {} @</script>", vec![]),
+            ("<script src=x>while (1) @go()</script>", vec![]),
+            ("<p>while (1) @go()", vec![]),
+        ] {
+            assert_eq!(around(marked), found, "{marked}");
+        }
+    }
+
+    #[test]
+    fn what_is_run_before_a_loop_is_not_in_it() {
+        for marked in ["for (let a = @b(); a; ) {}", "for (const a of @b()) {}", "for (const a in @b()) {}"] {
+            assert_eq!(around(&format!("<script>{marked}</script>")), [], "{marked}");
+        }
+        assert_eq!(around("<script>for (let a = 1; @a; ) {}</script>"), [(1, 9)]);
+    }
+
+    #[test]
+    fn a_function_in_a_loop_is_not_in_it() {
+        for marked in [
+            "while (1) all.some(() => @one())",
+            "while (1) (function () { @one() })()",
+            "while (1) class A { b = @one() }",
+            "while (1) class A { static { @one() } }",
+            "while (1) ({ a() { @one() } })",
+        ] {
+            assert_eq!(around(&format!("<script>{marked}</script>")), [], "{marked}");
+        }
+    }
+
+    #[test]
+    fn a_place_outside_the_page_is_in_no_loop() {
+        let loops = Loops::of("<script>while (1) {}</script>".to_owned());
+        for (line, column) in [(0, 0), (1, 0), (2, 1), (1, 9000), (u32::MAX, u32::MAX)] {
+            assert_eq!(loops.around(line, column), [], "{line}:{column}");
+        }
+    }
+
+    #[test]
+    fn endless_repetition_does_not_overflow_the_stack() {
+        for part in
+            ["!", "new ", "x**", "a=>", "a=", "a?b:", "if(a){}else ", "for(;;)", "while(1)", "a.", "-"]
+        {
+            let script = format!("{}a", part.repeat(250_000 / part.len()));
+            Loops::of(format!("<script>{script}</script>"));
+        }
+    }
+}
