@@ -38,17 +38,47 @@ async fn a_field_over_the_limit_is_refused_before_anything_is_stored() {
 
 #[tokio::test]
 async fn a_start_that_meets_a_damaged_key_starts_nothing() {
-    for name in ["open", "ready", "taken", "counters", "events", "stream:objects", "the record of the last"] {
+    for name in [
+        "open",
+        "ready",
+        "taken",
+        "counters",
+        "events",
+        "stream:objects",
+        "the record of the last",
+        "started",
+        "held_bytes",
+    ] {
         let test = TestQueue::start().await;
         let pairs: Vec<_> = std::iter::repeat_with(new_pair).take(3).collect();
         let record = |place: usize| format!("{{test:0}}:pair:{}", pairs[place].id);
-        let key = if name.starts_with("the") { record(2) } else { format!("{{test:0}}:{name}") };
+        let key = match name {
+            "the record of the last" => record(2),
+            "started" | "held_bytes" => "{test:0}:counters".to_owned(),
+            _ => format!("{{test:0}}:{name}"),
+        };
         let mut connection = test.redis.connection().await;
         let kept: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut connection).await.unwrap();
-        let () = connection.set(&key, "damaged").await.unwrap();
+        let damaged = ["started", "held_bytes"].contains(&name);
+        if damaged {
+            let () = connection.hset(&key, name, "1.5").await.unwrap();
+        } else {
+            let () = connection.set(&key, "damaged").await.unwrap();
+        }
         let error = test.queue.start(&pairs).await.unwrap_err();
         assert!(!error.is_passing() && error.to_string().contains(&key), "{name}: {error}");
-        assert!(!connection.exists::<_, bool>(record(0)).await.unwrap(), "{name}");
+        for written in [record(0), record(1), "{test:0}:open".to_owned()] {
+            assert!(
+                written == key || !connection.exists::<_, bool>(&written).await.unwrap(),
+                "{name}: {written}"
+            );
+        }
+        for stream in ["{test:0}:stream:objects", "{test:0}:events"] {
+            assert!(
+                stream == key || connection.xlen::<_, u64>(stream).await.unwrap() == 0,
+                "{name}: {stream}"
+            );
+        }
 
         let () = connection.del(&key).await.unwrap();
         if let Some(kept) = kept {

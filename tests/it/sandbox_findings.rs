@@ -49,18 +49,26 @@ const EXPECTED: &[Expected] = &[
     after(
         "hang_in_search",
         Hang,
-        "in function `search`: this loop does not end",
+        "in function `search`, in this loop",
         (8, 3),
         ("click", "click button \"Search\""),
     ),
     after(
         "hang_in_retries",
         Hang,
-        "in function `place`: this loop does not end",
+        "in function `place`, in this loop",
         (7, 5),
         ("click", "click button \"Place\""),
     ),
     after("hang_in_recursion", Hang, "in function `routes`", (6, 28), ("click", "click button \"Count\"")),
+    after("hang_in_turns", Hang, "answering, in this loop", (7, 3), ("click", "click button \"Throw\"")),
+    after(
+        "hang_in_backtracking",
+        Hang,
+        "in function `seat`, in this loop",
+        (8, 3),
+        ("click", "click button \"Seat\""),
+    ),
     after("click_handler", Type, "reading 'remove'", (7, 37), ("click", "click button \"Ring\"")),
     after("dialog", Dialog, "prompt()", (3, 96), ("click", "click button \"Greet\"")),
     after("drag_handler", Type, "getContext is not a function", (11, 22), ("click", "drag div#board")),
@@ -216,7 +224,8 @@ async fn check_same_seed(backend: BackendChoice) {
     // Each time these are stopped somewhere else.
     let searched = ("hang_in_search", execute(&pool, "hang_in_search").await);
     let called = ("hang_in_recursion", execute(&pool, "hang_in_recursion").await);
-    for (page, first) in [("dice", dice.clone()), asked, searched, called] {
+    let tried = ("hang_in_backtracking", execute(&pool, "hang_in_backtracking").await);
+    for (page, first) in [("dice", dice.clone()), asked, searched, called, tried] {
         // The second slot is another browser.
         let (second, third) = tokio::join!(execute(&pool, page), execute(&pool, page));
         for other in [second, third] {

@@ -46,7 +46,13 @@ scripts!(
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.
 fn script(name: &str, code: &str, flags: bool) -> Script {
-    let head = if flags && name != "start" { ALLOW_OOM } else { "" };
-    let shared = SHARED.iter().filter(|(_, sharing)| sharing.contains(&name)).map(|(code, _)| *code);
-    Script::new(&[&[head], &shared.collect::<Vec<_>>()[..], &[code]].concat().concat())
+    let mut text = String::new();
+    if flags && name != "start" {
+        text.push_str(ALLOW_OOM);
+    }
+    for (shared, _) in SHARED.iter().filter(|(_, sharing)| sharing.contains(&name)) {
+        text.push_str(shared);
+    }
+    text.push_str(code);
+    Script::new(&text)
 }

@@ -4,10 +4,16 @@ use oxc_allocator::Allocator;
 use oxc_ast::AstKind;
 use oxc_ast_visit::Visit;
 use oxc_parser::Parser;
-use oxc_span::{GetSpan, SourceType, Span};
+use oxc_span::{GetSpan, Span};
 
 use super::{goal, on_deep_stack, too_deep};
 use crate::html::{self, ScriptKind};
+
+/// Where a line ends for us, in bytes: what is written in longer ones is made by programs, and each look would walk them.
+const LINE_BYTES_MAX: usize = 20_000;
+
+/// The most loops around one place that are told, from the outermost.
+const AROUND_MAX: usize = 10;
 
 /// The loops of a page, and the functions they are in.
 pub struct Loops {
@@ -24,6 +30,8 @@ pub struct Loop {
     pub start: (u32, u32),
     /// Line and column of what follows it.
     pub end: (u32, u32),
+    /// The same two places of what is run once, before it: what it counts from, or goes through.
+    pub before: Option<((u32, u32), (u32, u32))>,
 }
 
 /// A part of the page, in byte offsets.
@@ -44,18 +52,11 @@ enum Kind {
 impl Loops {
     /// Finds them in every script that parses. Takes milliseconds: not for an async thread.
     pub fn of(page: String) -> Self {
-        let outline = html::outline(&page);
-        let scripts = outline.iter().flat_map(|outline| &outline.scripts);
-        let mut scopes = Vec::new();
-        for script in scripts {
-            let kind = script.script_kind();
-            if kind == ScriptKind::Data || script.end.is_none() || script.attribute("src").is_some() {
-                continue;
-            }
-            let content = script.content(&page);
-            scopes.extend(scopes_of(&page[content.clone()], goal(kind), content.start));
-        }
-        let lines = std::iter::once(0).chain(page.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines: Vec<usize> =
+            std::iter::once(0).chain(page.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let line_of = |at: usize| lines[lines.partition_point(|start| *start <= at) - 1];
+        let mut scopes = scopes_of_page(&page);
+        scopes.retain(|scope| [scope.start, scope.end].iter().all(|at| at - line_of(*at) <= LINE_BYTES_MAX));
         Self { page, lines, scopes }
     }
 
@@ -65,12 +66,20 @@ impl Loops {
         let mut around: Vec<&Scope> = self.scopes.iter().filter(|scope| scope.holds(at)).collect();
         around.sort_by_key(|scope| scope.start);
         let own = around.rsplit(|scope| scope.kind == Kind::Function).next().unwrap_or_default();
-        own.iter().map(|scope| Loop { start: self.place(scope.start), end: self.place(scope.end) }).collect()
+        own.iter().take(AROUND_MAX).map(|scope| self.found(scope)).collect()
+    }
+
+    fn found(&self, scope: &Scope) -> Loop {
+        let before = scope.before.map(|(start, end)| (self.place(start), self.place(end)));
+        Loop { start: self.place(scope.start), end: self.place(scope.end), before }
     }
 
     fn offset(&self, line: u32, column: u32) -> Option<usize> {
         let line = usize::try_from(line).ok()?.checked_sub(1)?;
         let mut units = usize::try_from(column).ok()?.checked_sub(1)?;
+        if units > LINE_BYTES_MAX {
+            return None;
+        }
         let start = *self.lines.get(line)?;
         for (at, symbol) in self.page[start..].char_indices() {
             if units == 0 || symbol == '\n' {
@@ -96,15 +105,26 @@ impl Scope {
     }
 }
 
-fn scopes_of(script: &str, goal: SourceType, offset: usize) -> Vec<Scope> {
-    if too_deep(script).is_some() {
-        return Vec::new();
+fn scopes_of_page(page: &str) -> Vec<Scope> {
+    let Ok(outline) = html::outline(page) else { return Vec::new() };
+    let mut scripts = Vec::new();
+    for script in &outline.scripts {
+        let (kind, content) = (script.script_kind(), script.content(page));
+        let inline = script.end.is_some() && script.attribute("src").is_none();
+        if inline && kind != ScriptKind::Data && too_deep(&page[content.clone()]).is_none() {
+            scripts.push((content, goal(kind)));
+        }
     }
-    let found = on_deep_stack(script.len(), || {
-        let allocator = Allocator::default();
-        let parsed = Parser::new(&allocator, script, goal).parse();
-        let mut finder = Finder { offset, scopes: Vec::new() };
-        finder.visit_program(&parsed.program);
+    let longest = scripts.iter().map(|(content, _)| content.len()).max();
+    // One thread for all: a page may have tens of thousands.
+    let found = on_deep_stack(longest.unwrap_or_default(), || {
+        let mut finder = Finder { offset: 0, scopes: Vec::new() };
+        for (content, goal) in scripts {
+            let allocator = Allocator::default();
+            finder.offset = content.start;
+            let parsed = Parser::new(&allocator, &page[content], goal).parse();
+            finder.visit_program(&parsed.program);
+        }
         finder.scopes
     });
     found.unwrap_or_default()
@@ -160,7 +180,10 @@ mod tests {
     #[test]
     fn a_loop_ends_before_what_follows_it() {
         let loops = Loops::of("<script>\nwhile (a) {\n}; b()\n</script>".to_owned());
-        assert_eq!(loops.around(2, 8), [Loop { start: (2, 1), end: (3, 2) }]);
+        assert_eq!(loops.around(2, 8), [Loop { start: (2, 1), end: (3, 2), before: None }]);
+        let loops = Loops::of("<script>for (const a of b()) {}</script>".to_owned());
+        let before = Some(((1, 25), (1, 28)));
+        assert_eq!(loops.around(1, 20), [Loop { start: (1, 9), end: (1, 32), before }]);
     }
 
     #[test]
@@ -174,6 +197,7 @@ mod tests {
                 vec![(1, 21), (1, 40)],
             ),
             ("<b>é🙂</b><script>while (1) @go()</script>", vec![(1, 19)]),
+            ("<script>for (const a in b) {@}</script>", vec![(1, 9)]),
             ("<script>for (;;) {} @</script>", vec![]),
             ("<script src=x>while (1) @go()</script>", vec![]),
             ("<p>while (1) @go()", vec![]),
@@ -213,11 +237,30 @@ mod tests {
 
     #[test]
     fn endless_repetition_does_not_overflow_the_stack() {
-        for part in
-            ["!", "new ", "x**", "a=>", "a=", "a?b:", "if(a){}else ", "for(;;)", "while(1)", "a.", "-"]
-        {
-            let script = format!("{}a", part.repeat(250_000 / part.len()));
-            Loops::of(format!("<script>{script}</script>"));
+        for (part, loops) in [
+            ("! ", 0),
+            ("new ", 0),
+            ("x**", 0),
+            ("a=>", 0),
+            ("a=", 0),
+            ("a?b:", 0),
+            ("if(a){}else ", 0),
+            ("a.", 0),
+            ("- ", 0),
+            ("for(;;)", AROUND_MAX),
+            ("while(1)", AROUND_MAX),
+        ] {
+            let long = format!("<script>{}a</script>", part.repeat(250_000 / part.len()));
+            assert_eq!(Loops::of(long).around(1, 500), [], "{part}: its line is too long");
+            let short = format!("<script>{}a;</script>", part.repeat(100));
+            let last = u32::try_from("<script>".len() + 100 * part.len() + 1).unwrap();
+            assert_eq!(Loops::of(short).around(1, last).len(), loops, "{part}");
         }
+    }
+
+    #[test]
+    fn a_call_of_a_call_without_end_does_not_overflow_the_stack() {
+        let page = format!("<script>while (1) {{\nb;\n}}\na{}</script>", "()".repeat(120_000));
+        assert_eq!(Loops::of(page).around(2, 1).len(), 1);
     }
 }

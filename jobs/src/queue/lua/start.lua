@@ -6,7 +6,7 @@
   KEYS[3] taken pairs (zset)              KEYS[6] that there is memory (string, expires)
   ARGV[1] low mark, -1 for none           ARGV[4] the most bytes held
   ARGV[2] high mark, -1 for none          ARGV[5] percent of Redis's memory from which on nothing is started
-  ARGV[3] the most pairs held             ARGV[6] events kept, about   ARGV[7] number of pairs, at most 500
+  ARGV[3] the most pairs held             ARGV[6] events kept, about   ARGV[7] number of pairs, at most 200
   then for each pair: id, lane (1 to 12) and entry of its first job, number of fields, each field's name and value
 
   Returns   for each pair  1  started
@@ -33,22 +33,26 @@ local function out_of_memory()
   redis.call('SET', KEYS[6], 1, 'PX', 100)
   return false
 end
-local full = wanted > 0 and out_of_memory() and -3
-local held = tonumber(look('HGET', KEYS[4], 'held_bytes') or 0)
+local at, added, results, starts, open, met = 7, 0, {}, {}, {}, {}
+if wanted <= 0 then
+  for n = 1, count do results[n] = 0 end
+  return results
+end
+local full = out_of_memory() and -3
+local counted = look('HMGET', KEYS[4], 'held_bytes', 'started')
+for n = 1, 2 do
+  if counted[n] and not string.match(counted[n], '^-?%d+$') then error(KEYS[4] .. ': a counter is no number', 0) end
+end
+local held = tonumber(counted[1] or 0)
 
 local time = redis.call('TIME')
 -- Here and below as text: Redis writes out the numbers that Lua hands it at three times the cost.
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
 
 look('XLEN', KEYS[5])
-local at, added, results, starts, open, met, read = 7, 0, {}, {}, {}, {}, {}
 for n = 1, count do
   local record, lane, bytes, last = KEYS[18 + n], tonumber(ARGV[at + 2]), 0, at + 4 + 2 * tonumber(ARGV[at + 4])
   for i = at + 5, last do bytes = bytes + #ARGV[i] end
-  if not read[lane] then
-    look('XLEN', KEYS[6 + lane])
-    read[lane] = true
-  end
   if #starts >= wanted then
     results[n] = 0
   elseif met[record] or look('HEXISTS', record, 'state') == 1 then
@@ -57,6 +61,7 @@ for n = 1, count do
     results[n] = full or total + #starts >= pairs_max and -1 or held + added + bytes > bytes_max and -2 or 1
   end
   if results[n] == 1 then
+    look('XLEN', KEYS[6 + lane])
     table.insert(starts, {record, lane, string.format('%d', bytes), at, last})
     table.insert(open, now)
     table.insert(open, ARGV[at + 1])

@@ -43,7 +43,7 @@ use self::{
 use crate::sandbox::{
     browser::{
         cdp::{CdpError, Pending},
-        events::{Event, Paused, SessionEvent},
+        events::{Event, Paused, Script, SessionEvent},
     },
     findings::{
         Findings, Observation,
@@ -354,6 +354,7 @@ impl<'a> Run<'a> {
     pub(super) fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
         match happened {
             Happened::Event(event) => self.on_event(*event),
+            _ if self.locating => Err(Stop::Ended),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
             Happened::Silence(Silence::Dead) => Err(Stop::Stalled),
             Happened::Silence(Silence::Still) => {
@@ -371,6 +372,9 @@ impl<'a> Run<'a> {
 
     pub(super) fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
         let own = session == self.page.session;
+        if self.locating {
+            return self.on_event_of_hung(event, own);
+        }
         match event {
             Event::RequestPaused(request) => self.on_request(&session, &request),
             Event::ExceptionThrown(details) => {
@@ -400,19 +404,14 @@ impl<'a> Run<'a> {
                 }
             }
             Event::Attached { session, kind } => self.on_child(&session, &kind)?,
-            Event::ScriptParsed(script) => {
-                if script.url.is_empty() {
-                    self.found_some(classify::evaluated(script.stack_trace.as_ref()));
-                } else if script.url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
-                    self.own_scripts.insert(script.id);
-                }
+            Event::ScriptParsed(script) if script.url.is_empty() => {
+                self.found_some(classify::evaluated(script.stack_trace.as_ref()));
             }
-            Event::Paused(paused) => self.on_paused(paused),
+            Event::ScriptParsed(script) => self.on_script(script),
+            Event::Paused(paused) => self.on_paused(&paused),
             Event::DragIntercepted { data } => self.dragged = Some(data),
             Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
-            // It hangs, and how far it comes until it is ended depends on the machine.
-            Event::Crashed if own && self.locating => return Err(Stop::Ended),
             Event::Crashed if own => {
                 let observation = Observation::blocking(FindingClass::Crash, "the page's process died", None);
                 self.end = Some(observation);
@@ -430,15 +429,30 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn on_paused(&mut self, paused: Paused) {
+    /// What else comes of a page that hangs, until it is ended, depends on the machine.
+    fn on_event_of_hung(&mut self, event: Event, own: bool) -> Result<(), Stop> {
+        match event {
+            Event::ScriptParsed(script) => self.on_script(script),
+            Event::Paused(paused) => self.paused = Some(paused),
+            Event::Crashed if own => return Err(Stop::Ended),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_script(&mut self, script: Script) {
+        if script.url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
+            self.own_scripts.insert(script.id);
+        }
+    }
+
+    fn on_paused(&mut self, paused: &Paused) {
         if paused.reason == "OOM" {
-            let calls = stack::of_paused(&paused, &self.own_scripts);
+            let calls = stack::of_paused(paused, &self.own_scripts);
             let stack: Vec<_> = calls.into_iter().map(|(_, frame)| frame).collect();
             let message = "the page's script has used up its memory";
             let place = stack.first().map(stack::place_of);
             self.end = Some(Observation::blocking(FindingClass::Memory, message, place).with_stack(stack));
-        } else if self.locating {
-            self.paused = Some(paused);
         } else {
             // A `debugger` statement.
             drop(self.page.send(&debugger::ResumeParams::default()));

@@ -25,6 +25,9 @@ const PAGE_CPU_SECS_MAX: f64 = 0.8;
 /// The same for the process that draws: software rendering of heavy graphics is slow, but not stuck.
 const DRAW_CPU_SECS_MAX: f64 = 4.0;
 
+/// Processor seconds from which on the process that draws was busy all the while, and not only with the last frame.
+const BUSY_CPU_SECS_MIN: f64 = 0.2;
+
 /// Silence after which the browser itself is taken to be broken, whatever it used.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
@@ -41,6 +44,8 @@ const IDLE_CPU_SECS_MAX: f64 = 0.06;
 pub(in crate::sandbox) enum Silence {
     /// The page's process is busy with the page.
     Hang,
+    /// The page's process is, and so is the process that draws: it may go on when the page has been ended.
+    HangAndDrawing,
     /// The process that draws is busy with the page.
     Drawing,
     /// Nobody is busy, and the page answers questions, but its time stands still.
@@ -122,7 +127,7 @@ impl Watch {
             };
             let (pages, drawing) = (usage.pages - first.pages, usage.drawing - first.drawing);
             if pages >= PAGE_CPU_SECS_MAX {
-                return Silence::Hang;
+                return if drawing >= BUSY_CPU_SECS_MIN { Silence::HangAndDrawing } else { Silence::Hang };
             }
             if drawing >= DRAW_CPU_SECS_MAX {
                 return Silence::Drawing;
