@@ -33,15 +33,17 @@ local function out_of_memory()
   redis.call('SET', KEYS[6], 1, 'PX', 100)
   return false
 end
-local at, added, results, starts, open, met = 7, 0, {}, {}, {}, {}
+local results = {}
 if wanted <= 0 then
   for n = 1, count do results[n] = 0 end
   return results
 end
+
 local full = out_of_memory() and -3
 local counted = look('HMGET', KEYS[4], 'held_bytes', 'started')
-for n = 1, 2 do
-  if counted[n] and not string.match(counted[n], '^-?%d+$') then error(KEYS[4] .. ': a counter is no number', 0) end
+for n, name in ipairs({'held_bytes', 'started'}) do
+  local whole = not counted[n] or string.match(counted[n], '^-?%d+$')
+  if not whole then error(KEYS[4] .. ': the field ' .. name .. ' is no whole number', 0) end
 end
 local held = tonumber(counted[1] or 0)
 
@@ -50,6 +52,7 @@ local time = redis.call('TIME')
 local now = string.format('%d', time[1] * 1000 + math.floor(time[2] / 1000))
 
 look('XLEN', KEYS[5])
+local at, added, starts, open, met, looked = 7, 0, {}, {}, {}, {}
 for n = 1, count do
   local record, lane, bytes, last = KEYS[18 + n], tonumber(ARGV[at + 2]), 0, at + 4 + 2 * tonumber(ARGV[at + 4])
   for i = at + 5, last do bytes = bytes + #ARGV[i] end
@@ -61,7 +64,7 @@ for n = 1, count do
     results[n] = full or total + #starts >= pairs_max and -1 or held + added + bytes > bytes_max and -2 or 1
   end
   if results[n] == 1 then
-    look('XLEN', KEYS[6 + lane])
+    looked[lane] = looked[lane] or look('XLEN', KEYS[6 + lane])
     table.insert(starts, {record, lane, string.format('%d', bytes), at, last})
     table.insert(open, now)
     table.insert(open, ARGV[at + 1])
