@@ -2,8 +2,8 @@
 //! under both back-ends.
 
 use mondo_jobs::finding::FindingClass::{
-    self, Blank, Console, Dialog, Exception, External, Hang, Memory, Reference, Rejection, Resource, Syntax,
-    Type,
+    self, Blank, Console, Dialog, Exception, External, Hang, Memory, Policy, Reference, Rejection, Resource,
+    Syntax, Type,
 };
 use mondo_jobs::ports::{Execution, Sandbox as _};
 use mondo_workers::sandbox::BackendChoice;
@@ -203,6 +203,16 @@ async fn what_was_reached_is_told() {
     let coverage = report.coverage.unwrap();
     assert!(coverage.listeners >= 1 && coverage.reached == coverage.listeners, "{coverage:?}");
     assert!(execute(&pool, "hang_at_load").await.coverage.is_none(), "nobody is left to tell");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn what_a_page_did_before_it_hangs_is_found() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let report = execute(&pool, "hang_after_errors").await;
+    let mut places: Vec<_> = report.findings.iter().map(|finding| (finding.line, finding.class)).collect();
+    places.sort_by_key(|(line, _)| *line);
+    assert_eq!(places, [(Some(5), Console), (Some(6), Policy), (Some(7), Hang)]);
     pool.close().await;
 }
 

@@ -9,7 +9,7 @@ use oxc_span::{GetSpan, Span};
 use super::{goal, on_deep_stack, too_deep};
 use crate::html::{self, ScriptKind};
 
-/// Where a line ends for us, in bytes: what is written in longer ones is made by programs, and each look would walk them.
+/// How far into a line loops are looked for, in bytes: longer ones are made by programs, and every look would walk them.
 const LINE_BYTES_MAX: usize = 20_000;
 
 /// The most loops around one place that are told, from the outermost.

@@ -43,7 +43,7 @@ use self::{
 use crate::sandbox::{
     browser::{
         cdp::{CdpError, Pending},
-        events::{Event, Paused, Script, SessionEvent},
+        events::{Event, Paused, SessionEvent},
     },
     findings::{
         Findings, Observation,
@@ -118,6 +118,17 @@ pub(super) enum Draw {
     Screenshot,
 }
 
+/// How far it is with a page that no longer answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hung {
+    /// It answers.
+    No,
+    /// It is being stopped. What it did before is told only now.
+    Asked,
+    /// It goes on, only to see which loop it leaves. What else comes of that depends on the machine: nothing is found.
+    LetGo,
+}
+
 /// One execution of one page.
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact about the page")]
 pub(super) struct Run<'a> {
@@ -142,7 +153,7 @@ pub(super) struct Run<'a> {
     pub(super) own_scripts: HashSet<String>,
     pub(super) paused: Option<Paused>,
     end: Option<Observation>,
-    pub(super) locating: bool,
+    pub(super) hung: Hung,
     /// The page has asked for something, or started a worker, since its time was last seen to pass.
     pub(super) has_asked: bool,
     /// Seeds what is random in the page, 32 bits of the execution's.
@@ -194,7 +205,7 @@ impl<'a> Run<'a> {
             own_scripts: HashSet::new(),
             paused: None,
             end: None,
-            locating: false,
+            hung: Hung::No,
             has_asked: false,
             children: 0,
             seed: 0,
@@ -354,7 +365,7 @@ impl<'a> Run<'a> {
     pub(super) fn handle(&mut self, happened: Happened) -> Result<(), Stop> {
         match happened {
             Happened::Event(event) => self.on_event(*event),
-            _ if self.locating => Err(Stop::Ended),
+            _ if self.hung != Hung::No => Err(Stop::Ended),
             Happened::Silence(Silence::Dead) if self.page.cdp.is_gone() => Err(CdpError::Gone.into()),
             Happened::Silence(Silence::Dead) => Err(Stop::Stalled),
             Happened::Silence(Silence::Still) => {
@@ -372,8 +383,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn on_event(&mut self, SessionEvent { session, event }: SessionEvent) -> Result<(), Stop> {
         let own = session == self.page.session;
-        if self.locating {
-            return self.on_event_of_hung(event, own);
+        if self.hung == Hung::LetGo && !matches!(event, Event::Paused(_) | Event::Crashed) {
+            return Ok(());
         }
         match event {
             Event::RequestPaused(request) => self.on_request(&session, &request),
@@ -404,14 +415,19 @@ impl<'a> Run<'a> {
                 }
             }
             Event::Attached { session, kind } => self.on_child(&session, &kind)?,
-            Event::ScriptParsed(script) if script.url.is_empty() => {
-                self.found_some(classify::evaluated(script.stack_trace.as_ref()));
+            Event::ScriptParsed(script) => {
+                if script.url.is_empty() {
+                    self.found_some(classify::evaluated(script.stack_trace.as_ref()));
+                } else if script.url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
+                    self.own_scripts.insert(script.id);
+                }
             }
-            Event::ScriptParsed(script) => self.on_script(script),
-            Event::Paused(paused) => self.on_paused(&paused),
+            Event::Paused(paused) => self.on_paused(paused),
             Event::DragIntercepted { data } => self.dragged = Some(data),
             Event::Parsed => self.parsed |= own,
             Event::BudgetExpired if own => self.budgets_spent += 1,
+            // It hangs, and how far it comes until it is ended depends on the machine.
+            Event::Crashed if own && self.hung != Hung::No => return Err(Stop::Ended),
             Event::Crashed if own => {
                 let observation = Observation::blocking(FindingClass::Crash, "the page's process died", None);
                 self.end = Some(observation);
@@ -429,26 +445,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What else comes of a page that hangs, until it is ended, depends on the machine.
-    fn on_event_of_hung(&mut self, event: Event, own: bool) -> Result<(), Stop> {
-        match event {
-            Event::ScriptParsed(script) => self.on_script(script),
-            Event::Paused(paused) => self.paused = Some(paused),
-            Event::Crashed if own => return Err(Stop::Ended),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn on_script(&mut self, script: Script) {
-        if script.url == PAGE_URL && self.own_scripts.len() < SCRIPTS_MAX {
-            self.own_scripts.insert(script.id);
-        }
-    }
-
-    fn on_paused(&mut self, paused: &Paused) {
-        if paused.reason == "OOM" {
-            let calls = stack::of_paused(paused, &self.own_scripts);
+    fn on_paused(&mut self, paused: Paused) {
+        if self.hung != Hung::No {
+            self.paused = Some(paused);
+        } else if paused.reason == "OOM" {
+            let calls = stack::of_paused(&paused, &self.own_scripts);
             let stack: Vec<_> = calls.into_iter().map(|(_, frame)| frame).collect();
             let message = "the page's script has used up its memory";
             let place = stack.first().map(stack::place_of);

@@ -17,7 +17,7 @@ use crate::sandbox::{
         Observation,
         stack::{self, place_of},
     },
-    run::{Happened, Run, Stop},
+    run::{Happened, Hung, Run, Stop},
 };
 
 /// The most calls whose loops are looked for, from the outermost: a function may call itself ten thousand times.
@@ -57,7 +57,7 @@ impl Run<'_> {
             self.found(Observation::blocking(FindingClass::Hang, message, None));
             return;
         }
-        self.locating = true;
+        self.hung = Hung::Asked;
         let mut calls = self.stopped().await.unwrap_or_default();
         let entered = self.never_left(&calls).await;
         // What else is under way when the page is stopped depends on when that is.
@@ -138,6 +138,7 @@ impl Run<'_> {
 
     /// Lets the page go on until it comes to a breakpoint.
     async fn come_to_one(&mut self) -> Result<Turn, Stop> {
+        self.hung = Hung::LetGo;
         self.call(&debugger::ResumeParams::default()).await?;
         self.alive();
         let before = self.cpu_secs().await?;
