@@ -67,6 +67,10 @@ async fn a_start_that_meets_a_damaged_key_starts_nothing() {
         }
         let error = test.queue.start(&pairs).await.unwrap_err();
         assert!(!error.is_passing() && error.to_string().contains(&key), "{name}: {error}");
+        assert!(
+            !damaged || error.to_string().contains(&format!("the field {name} is `1.5`")),
+            "{name}: {error}"
+        );
         for written in [record(0), record(1), "{test:0}:open".to_owned()] {
             assert!(
                 written == key || !connection.exists::<_, bool>(&written).await.unwrap(),

@@ -42,8 +42,10 @@ end
 local full = out_of_memory() and -3
 local counted = look('HMGET', KEYS[4], 'held_bytes', 'started')
 for n, name in ipairs({'held_bytes', 'started'}) do
-  local whole = not counted[n] or string.match(counted[n], '^-?%d+$')
-  if not whole then error(KEYS[4] .. ': the field ' .. name .. ' is no whole number', 0) end
+  local is = counted[n] or '0'
+  if not string.match(is, '^-?%d+$') then
+    error(KEYS[4] .. ': the field ' .. name .. ' is `' .. string.sub(is, 1, 20) .. '` and no whole number: HSET it to one', 0)
+  end
 end
 local held = tonumber(counted[1] or 0)
 
