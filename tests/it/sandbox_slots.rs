@@ -1,6 +1,6 @@
 //! A slot survives what pages and callers do to it, and pages get nowhere.
 
-use std::{process::Command, time::Duration};
+use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use mondo_jobs::{
     finding::{FindingClass, Report},
@@ -194,6 +194,94 @@ async fn a_hang_ends_within_bounds_and_the_slot_goes_on() {
     let next = execute(&pool, "clean_canvas").await;
     assert_eq!(next.findings, []);
     pool.close().await;
+}
+
+/// Lets this thread, and the pools that it opens, use two processors, or the one that there is. Gives their numbers.
+fn use_two_processors() -> Vec<String> {
+    let allowed = allowed_to("thread-self");
+    let numbers = allowed.split(',').flat_map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse::<u32>().unwrap()..=last.parse().unwrap()
+    });
+    let two: Vec<String> = numbers.take(2).map(|number| number.to_string()).collect();
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let kept =
+        Command::new("taskset").arg("-cp").arg(two.join(",")).arg(thread.file_name().unwrap()).output();
+    assert!(kept.as_ref().unwrap().status.success(), "{kept:?}");
+    two
+}
+
+/// The processors that a process or thread may use, as the kernel writes them; nothing when it has ended.
+fn allowed_to(process: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    allowed.unwrap_or_default().trim().to_owned()
+}
+
+/// What all threads of a process and of its descendants may use.
+fn allowed_to_family(process: &str) -> BTreeSet<String> {
+    let mut allowed = BTreeSet::new();
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten() {
+        let thread = format!("{process}/task/{}", thread.file_name().display());
+        // SwiftShader, which draws WebGL, chooses for its threads by itself where it is let.
+        let name = std::fs::read_to_string(format!("/proc/{thread}/comm")).unwrap_or_default();
+        if !name.starts_with("Thread<") {
+            allowed.insert(allowed_to(&thread));
+        }
+        let children = std::fs::read_to_string(format!("/proc/{thread}/children")).unwrap_or_default();
+        allowed.extend(children.split_whitespace().flat_map(allowed_to_family));
+    }
+    allowed
+}
+
+/// What the slots' threads may use.
+fn allowed_to_slots() -> BTreeSet<String> {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|thread| thread.path());
+    let slots = threads.filter(|thread| {
+        std::fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.starts_with("slot-"))
+    });
+    slots.map(|thread| allowed_to(&format!("self/task/{}", thread.file_name().unwrap().display()))).collect()
+}
+
+/// Each slot's thread and browser keep to a processor of their own where there is one for each, and to none where not.
+async fn check_processors(backend: BackendChoice, browsers: impl Fn() -> Vec<String>) {
+    let two = use_two_processors();
+    let pool_of_one = pool(backend, 1).await;
+    let all = BTreeSet::from([allowed_to("thread-self")]);
+    assert_eq!(browsers().iter().map(|process| allowed_to_family(process)).collect::<Vec<_>>(), [all]);
+    pool_of_one.close().await;
+    until("its browser to go", || async { browsers().is_empty() }).await;
+
+    let pool = pool(backend, two.len()).await;
+    let first = browsers();
+    assert_eq!(allowed_to_family(&first[0]), BTreeSet::from([two[0].clone()]), "the first slot's");
+    let page = execution("clean_canvas");
+    let (one, other) = tokio::join!(pool.execute(&page), pool.execute(&page));
+    assert!(one.unwrap().is_clean() && other.unwrap().is_clean());
+    // Until both have their next page.
+    pool.usage().await;
+    let each: BTreeSet<String> = two.into_iter().collect();
+    assert!(each.is_subset(&allowed_to_slots()), "{:?}", allowed_to_slots());
+    let kept: Vec<BTreeSet<String>> = browsers().iter().map(|process| allowed_to_family(process)).collect();
+    assert!(kept.iter().all(|one| one.len() == 1), "whole browsers: {kept:?}");
+    assert_eq!(kept.into_iter().flatten().collect::<BTreeSet<_>>(), each);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn local_browsers_keep_to_a_processor_each() {
+    check_processors(BackendChoice::Local, children).await;
+}
+
+#[tokio::test]
+async fn containers_keep_to_a_processor_each() {
+    let ours = format!("name=mondo-sandbox-{}-", std::process::id());
+    let processes = || {
+        let containers = docker(&["ps", "--quiet", "--filter", &ours]);
+        let process_of = |id| docker(&["inspect", "--format", "{{.State.Pid}}", id]).trim().to_owned();
+        containers.lines().map(process_of).collect()
+    };
+    check_processors(BackendChoice::Docker, processes).await;
 }
 
 /// The processes that this test started. Each test is a process of its own under nextest; under `cargo test` the

@@ -12,6 +12,7 @@ mod old;
 mod pool;
 mod remote;
 mod run;
+mod thread;
 
 use std::sync::Arc;
 
@@ -101,9 +102,10 @@ impl Backend {
         }
     }
 
-    async fn launch(&self) -> Result<browser::Browser, SandboxError> {
+    /// Starts a browser that keeps to this processor, if there is one; the caller's thread does already.
+    async fn launch(&self, processor: Option<usize>) -> Result<browser::Browser, SandboxError> {
         match self {
-            Self::Docker(docker) => docker.launch().await,
+            Self::Docker(docker) => docker.launch(processor).await,
             Self::Local(local) => local.launch().await,
         }
     }
@@ -143,7 +145,7 @@ pub async fn open(config: SandboxConfig) -> Result<Arc<BrowserPool>, SandboxErro
 }
 
 async fn slots_of(backend: Backend, count: usize) -> Result<Arc<BrowserPool>, SandboxError> {
-    let pool = Arc::new(BrowserPool::new(backend, count));
+    let pool = Arc::new(BrowserPool::new(backend, count)?);
     pool.warm_up().await?;
     Ok(pool)
 }

@@ -84,13 +84,13 @@ impl Docker {
         Ok(docker)
     }
 
-    /// Starts a container and waits until its browser answers.
-    pub(in crate::sandbox) async fn launch(&self) -> Result<Browser, SandboxError> {
+    /// Starts a container, which keeps to this processor if there is one, and waits until its browser answers.
+    pub(in crate::sandbox) async fn launch(&self, processor: Option<usize>) -> Result<Browser, SandboxError> {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         // No other process gives the same name, not even one with our number in another namespace: what has it is ours to
         // remove.
         let name = format!("mondo-sandbox-{}-{}", std::process::id(), Uuid::now_v7().simple());
-        let (output, input) = match self.start(&name, number).await {
+        let (output, input) = match self.start(&name, number, processor).await {
             Ok(pipes) => pipes,
             Err(error) => {
                 remove(&self.daemon, &name).await;
@@ -110,17 +110,34 @@ impl Docker {
         Ok(browser)
     }
 
-    async fn start(&self, name: &str, number: u32) -> Result<(Receiver, Sender), SandboxError> {
+    async fn start(
+        &self,
+        name: &str,
+        number: u32,
+        processor: Option<usize>,
+    ) -> Result<(Receiver, Sender), SandboxError> {
         let fifos = Fifos::make(&self.owner, number)
             .map_err(|error| failed("making the pipes of a container", error.to_string()))?;
-        let named = CreateContainerOptionsBuilder::default().name(name).build();
         let refused = |error| not_started(&error, &self.image);
-        self.daemon.create_container(Some(named), self.container(&fifos)).await.map_err(refused)?;
+        let create = |processor| {
+            let named = CreateContainerOptionsBuilder::default().name(name).build();
+            self.daemon.create_container(Some(named), self.container(&fifos, processor))
+        };
+        match create(processor).await {
+            // The daemon may use other processors than we.
+            Err(Error::DockerResponseServerError { status_code: 400, message }) if processor.is_some() => {
+                tracing::debug!(message, "a container cannot be kept to a processor");
+                create(None).await
+            }
+            created => created,
+        }
+        .map_err(refused)?;
         self.daemon.start_container(name, None::<StartContainerOptions>).await.map_err(refused)?;
         fifos.opened().await.map_err(|message| failed("opening the pipes of a container", message))
     }
 
-    fn container(&self, fifos: &Fifos) -> ContainerCreateBody {
+    fn container(&self, fifos: &Fifos, processor: Option<usize>) -> ContainerCreateBody {
+        let cpuset_cpus = processor.map(|number| number.to_string());
         ContainerCreateBody {
             image: Some(self.image.clone()),
             cmd: Some(vec!["sh".to_owned(), "-c".to_owned(), fifos::command_line()]),
@@ -129,7 +146,7 @@ impl Docker {
             working_dir: Some("/tmp".to_owned()),
             network_disabled: Some(true),
             labels: Some(HashMap::from([(OWNER_LABEL.to_owned(), self.owner.clone())])),
-            host_config: Some(HostConfig { mounts: Some(fifos.mounts()), ..locked_down() }),
+            host_config: Some(HostConfig { mounts: Some(fifos.mounts()), cpuset_cpus, ..locked_down() }),
             ..ContainerCreateBody::default()
         }
     }
