@@ -31,9 +31,12 @@ pub(super) struct DoctorArgs {
 pub(super) async fn run(args: DoctorArgs, config: &Config) -> anyhow::Result<ExitCode> {
     let queue = configured_queue(config).await?;
     let mut violations = queue.doctor().await?;
-    if args.fix && !violations.is_empty() {
-        mend(&queue, &violations).await?;
-        violations = queue.doctor().await?;
+    if args.fix {
+        // Counters are looked at once everything else is in its place.
+        for _ in 0..2 {
+            mend(&queue, &violations).await?;
+            violations = queue.doctor().await?;
+        }
     }
     if args.json {
         output::json(&violations)?;

@@ -34,10 +34,19 @@ async fn after(command: &[&str]) -> Vec<String> {
     for violation in &found {
         assert!(test.queue.mend(violation).await.unwrap(), "{violation:?} can be mended");
     }
-    test.healthy().await;
+    recount(&test).await;
     let mut found: Vec<String> = found.into_iter().map(|violation| violation.invariant).collect();
     found.dedup();
     found
+}
+
+/// Sees that nothing is broken but that what is lost counts as held, which can be mended.
+async fn recount(test: &TestQueue) {
+    for miscount in test.queue.doctor().await.unwrap() {
+        assert_eq!(miscount.invariant, "Q9", "{miscount:?}");
+        assert!(test.queue.mend(&miscount).await.unwrap(), "{miscount:?} can be mended");
+    }
+    test.healthy().await;
 }
 
 /// Redis refuses every command on such a key, and does not say which key it is.
@@ -72,6 +81,35 @@ async fn a_key_that_holds_something_else_is_named() {
     let refused = Reader::connect(&test.queue, 0, Step::Objects, "one", Duration::from_secs(1)).await;
     let refused = refused.err().expect("no stream, no reader");
     assert!(refused.to_string().contains("`{test:0}:stream:objects` holds something else"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_counter_that_is_wrong_is_found_and_what_is_held_counted_again() {
+    for wrong in ["0", "99999999", "x", "1.5", ""] {
+        assert_eq!(after(&["HSET", "{test:0}:counters", "held_bytes", wrong]).await, ["Q9"], "{wrong}");
+    }
+    assert_eq!(after(&["HDEL", "{test:0}:counters", "held_bytes"]).await, ["Q9"]);
+
+    let test = TestQueue::start().await;
+    let mut connection = test.redis.connection().await;
+    let () = connection.hset("{test:0}:counters", "llm_calls", "many").await.unwrap();
+    let found = test.queue.doctor().await.unwrap();
+    assert!(found[0].detail.contains("llm_calls") && found[0].detail.contains("`many`"), "{found:?}");
+    assert!(!test.queue.mend(&found[0]).await.unwrap(), "nobody knows what it was");
+}
+
+/// A count that is out of date must not undo what has happened since.
+#[tokio::test]
+async fn what_is_held_is_not_corrected_by_a_count_from_before() {
+    let test = TestQueue::start().await;
+    let mut connection = test.redis.connection().await;
+    let () = connection.hset("{test:0}:counters", "held_bytes", "7").await.unwrap();
+    let miscount = test.queue.doctor().await.unwrap().remove(0);
+    test.pairs(1).await;
+    let held = test.counter("held_bytes").await;
+    assert!(held > 7);
+    assert!(!test.queue.mend(&miscount).await.unwrap());
+    assert_eq!(test.counter("held_bytes").await, held);
 }
 
 #[tokio::test]
@@ -121,7 +159,7 @@ async fn an_open_pair_whose_record_is_gone_leaves_no_job_that_can_commit() {
     let delivery = test.claim(Step::Objects, "one").await;
     assert_eq!(test.queue.commit(&delivery, &Commit::default()).await.unwrap(), Committed::Ended);
     assert_eq!(test.step(Step::Objects).await, (0, 0, 0));
-    test.healthy().await;
+    recount(&test).await;
 }
 
 /// A pair whose first job is committed; gives that one.

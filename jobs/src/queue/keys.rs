@@ -20,7 +20,9 @@ pub const DONE_PREFIX: &str = "done:";
 pub(super) const NEXT_PREFIX: &str = "next:";
 /// The field of a pair's record that says where the pair is: `open`, `ready`, `delivered` or `rejected`.
 pub const STATE_FIELD: &str = "state";
-/// What that field holds while the pair is under way.
+/// The field that says how many bytes the record holds, the body of a pair that is ready included.
+pub(super) const BYTES_FIELD: &str = "bytes";
+/// What the state is while the pair is under way.
 pub const STATE_OPEN: &[u8] = b"open";
 
 /// How a pair can have ended.

@@ -8,7 +8,7 @@ use std::{str::FromStr, time::Duration};
 use super::{
     Queue, QueueError,
     claim::millis,
-    keys::{Ended, Keys},
+    keys::{BYTES_FIELD, Ended, Keys},
 };
 use crate::pair::PairId;
 
@@ -127,8 +127,10 @@ impl Queue {
         for keys in self.shards() {
             forgotten.events += self.trim_events(keys, retention.events).await?;
             let class = |ledger, counter, size, keep| Class { ledger, counter, size, keep };
-            let finished = class(keys.ended(Ended::Finished), "finished_bytes", "bytes", retention.finished);
-            let rejected = class(keys.ended(Ended::Rejected), "rejected_bytes", "bytes", retention.rejected);
+            let finished =
+                class(keys.ended(Ended::Finished), "finished_bytes", BYTES_FIELD, retention.finished);
+            let rejected =
+                class(keys.ended(Ended::Rejected), "rejected_bytes", BYTES_FIELD, retention.rejected);
             let journals = class(keys.journals(), "journals_bytes", "journal_bytes", retention.journals);
             forgotten.finished += self.forget_class(keys, &finished).await?;
             forgotten.rejected += self.forget_class(keys, &rejected).await?;
@@ -162,7 +164,7 @@ impl Queue {
             }
             let mut call = self.scripts().forget.key(&class.ledger);
             call.key(keys.counters()).key(keys.journals());
-            call.arg(if class.size == "bytes" { class.counter } else { "" });
+            call.arg(if class.size == BYTES_FIELD { class.counter } else { "" });
             for pair in &pairs {
                 call.key(keys.record(*pair)).key(keys.journal(*pair)).arg(pair.to_string());
             }

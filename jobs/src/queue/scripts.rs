@@ -40,8 +40,8 @@ macro_rules! scripts {
 
 scripts!(
     layout, start, own, apart, lapses, reclaim, renew, commit, delay, promote, due, bury, release, sweep,
-    replay, edit, discard, take, delivered, put_back, forget, journal, restore, settle, place, pause, resume,
-    cancel,
+    replay, edit, discard, take, delivered, put_back, forget, journal, restore, settle, place, recount,
+    pause, resume, cancel,
 );
 
 /// Admission is what must stop when memory runs out; everything else moves or frees what is there.

@@ -1,7 +1,7 @@
 //! What must hold on any queue at any time, written once as pure functions: `mondo doctor` and the tests ask
 //! the same questions.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -50,6 +50,15 @@ pub enum Repair {
         /// The pair.
         pair: PairId,
     },
+    /// The bytes that are held are what was counted.
+    Recount {
+        /// The shard.
+        shard: u32,
+        /// What the counter said, 0 where there was none.
+        said: String,
+        /// What it should say.
+        held: i64,
+    },
 }
 
 /// What was found where; see the fields.
@@ -71,6 +80,8 @@ pub struct Snapshot {
     pub bodies: HashSet<String>,
     /// The state of each pair that is open, ready or taken; absent where the record is.
     pub states: HashMap<String, String>,
+    /// The counters of each shard.
+    pub counts: Vec<Counts>,
     /// Steps whose jobs nobody claims for now.
     pub paused: BTreeSet<Step>,
     /// Keys of another type than ours; while there are some, nothing else is looked at.
@@ -86,6 +97,19 @@ pub struct Foreign {
     pub holds: String,
     /// The type of what belongs there.
     pub should: &'static str,
+}
+
+/// What the counters of a shard say, and what they should.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The shard.
+    pub shard: u32,
+    /// The key of its counters.
+    pub key: String,
+    /// The counters as they are.
+    pub counters: BTreeMap<String, String>,
+    /// The bytes that its open, ready and taken pairs hold, by their records.
+    pub held: i64,
 }
 
 /// One job in one place.
@@ -141,19 +165,30 @@ impl Place {
 /// Everything that does not hold.
 pub fn check(snapshot: &Snapshot) -> BTreeSet<Violation> {
     let mut violations = BTreeSet::new();
-    let mut note = |invariant: &str, detail: String, remedy: &str, repair: Option<Repair>| {
+    for invariant in [
+        one_place_per_job,
+        attempts_within_bounds,
+        ready_pairs_are_whole,
+        open_pairs_have_their_jobs,
+        no_lapsed_lease_is_left,
+        one_state_per_pair,
+        delayed_jobs_are_whole,
+        keys_are_ours,
+    ] {
+        invariant(snapshot, &mut noting(&mut violations));
+    }
+    // What is not where it should be is not counted as it should be, and is mended first.
+    if violations.is_empty() {
+        counters_are_right(snapshot, &mut noting(&mut violations));
+    }
+    violations
+}
+
+fn noting(violations: &mut BTreeSet<Violation>) -> impl FnMut(&str, String, &str, Option<Repair>) {
+    |invariant, detail, remedy, repair| {
         let (invariant, remedy) = (invariant.to_owned(), remedy.to_owned());
         violations.insert(Violation { invariant, detail, remedy, repair });
-    };
-    one_place_per_job(snapshot, &mut note);
-    attempts_within_bounds(snapshot, &mut note);
-    ready_pairs_are_whole(snapshot, &mut note);
-    open_pairs_have_their_jobs(snapshot, &mut note);
-    no_lapsed_lease_is_left(snapshot, &mut note);
-    one_state_per_pair(snapshot, &mut note);
-    delayed_jobs_are_whole(snapshot, &mut note);
-    keys_are_ours(snapshot, &mut note);
-    violations
+    }
 }
 
 type Note<'a> = &'a mut dyn FnMut(&str, String, &str, Option<Repair>);
@@ -310,10 +345,50 @@ fn keys_are_ours(snapshot: &Snapshot, note: Note<'_>) {
     }
 }
 
+/// The counter of the bytes of open, ready and taken pairs; the admission of pairs goes by it.
+const HELD: &str = "held_bytes";
+
+/// The most characters of a counter's value that are shown.
+const VALUE_CHARS_MAX: usize = 20;
+
+/// Q9: counters are whole numbers, for Redis raises nothing else, and as many bytes are held as the pairs hold.
+fn counters_are_right(snapshot: &Snapshot, note: Note<'_>) {
+    for Counts { shard, key, counters, held } in &snapshot.counts {
+        let shown = |value: &str| value.chars().take(VALUE_CHARS_MAX).collect::<String>();
+        for (name, value) in counters {
+            if name != HELD && value.parse::<i64>().is_err() {
+                let detail =
+                    format!("counter {name} of `{key}` is `{}`, which is no whole number", shown(value));
+                note("Q9", detail, "HSET it to one: what it counted is not known any more", None);
+            }
+        }
+        let said = counters.get(HELD).map_or("0", String::as_str);
+        if said.parse() != Ok(*held) {
+            let detail =
+                format!("counter {HELD} of `{key}` is `{}`, and its pairs hold {held} bytes", shown(said));
+            let repair = Repair::Recount { shard: *shard, said: said.to_owned(), held: *held };
+            note("Q9", detail, "set it to what the pairs hold", Some(repair));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::queue::Priority;
+
+    #[test]
+    fn what_is_held_is_counted_once_everything_is_in_its_place() {
+        let counters = BTreeMap::from([(HELD.to_owned(), "7".to_owned())]);
+        let counts = Counts { shard: 1, key: "counters".to_owned(), counters, held: 12 };
+        let mut snapshot = Snapshot { counts: vec![counts], ..Snapshot::default() };
+        let repairs =
+            |snapshot: &Snapshot| check(snapshot).into_iter().map(|found| found.repair).collect::<Vec<_>>();
+        let recount = Repair::Recount { shard: 1, said: "7".to_owned(), held: 12 };
+        assert_eq!(repairs(&snapshot), [Some(recount)]);
+        snapshot.bodies.insert("a pair".to_owned());
+        assert_eq!(repairs(&snapshot), [None], "only that a body is nowhere");
+    }
 
     #[test]
     fn a_silent_job_of_a_paused_step_is_left_in_peace() {

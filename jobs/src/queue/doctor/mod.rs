@@ -69,6 +69,12 @@ impl Queue {
                 call.arg(pair.to_string()).arg("its body was lost");
                 Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
             }
+            Some(Repair::Recount { shard, said, held }) => {
+                let keys = self.shard(*shard);
+                let mut call = self.scripts().recount.key(keys.counters());
+                call.arg(said).arg(held);
+                Ok(call.invoke_async::<i64>(&mut self.link(keys)).await? == 1)
+            }
         }
     }
 

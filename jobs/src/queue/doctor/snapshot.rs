@@ -13,11 +13,11 @@ use super::{
         claim::millis,
         connection::is_group_missing,
         entry::{Entry, Fields},
-        keys::{DONE_PREFIX, GROUP, Keys, NEXT_PREFIX, STATE_FIELD, lanes},
+        keys::{BYTES_FIELD, DONE_PREFIX, GROUP, Keys, NEXT_PREFIX, STATE_FIELD, lanes},
         limits::BATCH_MAX,
         mark,
     },
-    invariants::{Half, Place, Sighting, Snapshot},
+    invariants::{Counts, Half, Place, Sighting, Snapshot},
 };
 use crate::{job::Step, pair::PairId};
 
@@ -213,26 +213,35 @@ impl Queue {
         Ok(())
     }
 
+    /// The states of the pairs, and what those of each shard hold beside what its counters say.
     async fn add_states(&self, snapshot: &mut Snapshot) -> Result<(), QueueError> {
         let pairs = snapshot.open.iter().chain(&snapshot.ready).chain(&snapshot.taken);
         let pairs: BTreeSet<&String> = pairs.chain(&snapshot.bodies).collect();
         let known: Vec<(&String, PairId)> =
             pairs.into_iter().filter_map(|pair| Some((pair, pair.parse().ok()?))).collect();
-        let mut states = HashMap::new();
+        let (mut states, mut counts) = (HashMap::new(), Vec::new());
         for keys in self.shards() {
-            let here: Vec<_> = known.iter().filter(|(_, id)| self.shard_of(*id) == keys.shard()).collect();
-            for chunk in here.chunks(BATCH_MAX) {
+            let counters = self.link(keys).hgetall(keys.counters()).await?;
+            let mut here = Counts { shard: keys.shard(), key: keys.counters(), counters, held: 0 };
+            let pairs: Vec<_> = known.iter().filter(|(_, id)| self.shard_of(*id) == keys.shard()).collect();
+            for chunk in pairs.chunks(BATCH_MAX) {
                 let mut pipe = redis::pipe();
                 for (_, id) in chunk {
-                    pipe.hget(keys.record(*id), STATE_FIELD);
+                    pipe.hmget(keys.record(*id), &[STATE_FIELD, BYTES_FIELD]);
                 }
-                let found: Vec<Option<String>> = pipe.query_async(&mut self.link(keys)).await?;
-                let found =
-                    chunk.iter().zip(found).filter_map(|((pair, _), state)| Some(((*pair).clone(), state?)));
-                states.extend(found);
+                let found: Vec<(Option<String>, Option<String>)> =
+                    pipe.query_async(&mut self.link(keys)).await?;
+                for ((pair, _), (state, bytes)) in chunk.iter().zip(found) {
+                    let Some(state) = state else { continue };
+                    if HOLDING_STATES.contains(&state.as_str()) {
+                        here.held += bytes.and_then(|bytes| bytes.parse::<i64>().ok()).unwrap_or_default();
+                    }
+                    states.insert((*pair).clone(), state);
+                }
             }
+            counts.push(here);
         }
-        snapshot.states = states;
+        (snapshot.states, snapshot.counts) = (states, counts);
         Ok(())
     }
 
@@ -260,6 +269,9 @@ impl Queue {
         Ok(())
     }
 }
+
+/// The states of pairs whose bytes count as held; a pair that is taken is ready by its record.
+const HOLDING_STATES: [&str; 2] = ["open", "ready"];
 
 /// How many ids of a list are read at once.
 const PIECE: isize = 500;
