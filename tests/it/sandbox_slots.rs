@@ -268,6 +268,21 @@ async fn check_processors(backend: BackendChoice, browsers: impl Fn() -> Vec<Str
     pool.close().await;
 }
 
+/// Where thread and browser take turns, an input overtakes a timer that is due.
+#[tokio::test]
+async fn an_input_never_overtakes_a_timer_that_is_due() {
+    use_two_processors();
+    let pool = pool(BackendChoice::Local, 2).await;
+    let page = execution("timers_due");
+    let mut hashes = BTreeSet::new();
+    for _ in 0..6 {
+        let (one, other) = tokio::join!(pool.execute(&page), pool.execute(&page));
+        hashes.extend([one.unwrap(), other.unwrap()].map(|report| report.hash));
+    }
+    assert_eq!(hashes.len(), 1);
+    pool.close().await;
+}
+
 #[tokio::test]
 async fn local_browsers_keep_to_a_processor_each() {
     check_processors(BackendChoice::Local, children).await;

@@ -50,6 +50,13 @@ async fn a_request_that_is_refused_leaves_the_clock_as_it_is() {
 }
 
 #[tokio::test]
+async fn input_happens_when_the_page_is_told_of_it() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    assert_eq!(messages(&execute(&pool, "input_times").await), [""; 0]);
+    pool.close().await;
+}
+
+#[tokio::test]
 async fn a_page_that_is_still_being_drawn_does_not_keep_the_next_one_waiting() {
     let pool = pool(BackendChoice::Local, 1).await;
     for page in ["draws_on_hung", "draws_on_done"] {
