@@ -8,6 +8,9 @@ use mondo_jobs::queue::{Queue, Violation};
 use super::{BAD, output};
 use crate::{config::Config, engine::configured_queue};
 
+/// How often is mended and looked again: what is put in its place may show what else is wrong.
+const ROUNDS_MAX: u32 = 4;
+
 /// Arguments of `mondo doctor`.
 #[derive(Debug, Args)]
 #[command(
@@ -32,9 +35,10 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> anyhow::Result<Exi
     let queue = configured_queue(config).await?;
     let mut violations = queue.doctor().await?;
     if args.fix {
-        // Counters are looked at once everything else is in its place.
-        for _ in 0..2 {
-            mend(&queue, &violations).await?;
+        for _ in 0..ROUNDS_MAX {
+            if violations.is_empty() || !mend(&queue, &violations).await? {
+                break;
+            }
             violations = queue.doctor().await?;
         }
     }
@@ -53,11 +57,14 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> anyhow::Result<Exi
     Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
 
-async fn mend(queue: &Queue, violations: &[Violation]) -> anyhow::Result<()> {
+/// Says whether there was something to do.
+async fn mend(queue: &Queue, violations: &[Violation]) -> anyhow::Result<bool> {
+    let mut mended = false;
     for violation in violations {
         if queue.mend(violation).await? {
             output::note(&format!("{}  {}: mended", violation.invariant, violation.detail));
+            mended = true;
         }
     }
-    Ok(())
+    Ok(mended)
 }

@@ -27,6 +27,28 @@ fn on(queue: &TestQueue, arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[tokio::test]
+async fn the_doctor_mends_what_shows_once_something_else_is_mended() {
+    let queue = one_dead().await;
+    let ready = queue.make_ready(b"body").await;
+    let mut connection = queue.redis.connection().await;
+    let (bodies, counters) = ("{test:0}:ready:bodies", "{test:0}:counters");
+    let () =
+        redis::cmd("HDEL").arg(bodies).arg(ready.to_string()).query_async(&mut connection).await.unwrap();
+    let () = redis::cmd("HSET")
+        .arg(counters)
+        .arg("held_bytes")
+        .arg("99")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let (code, violations, _) = on(&queue, &["doctor"]);
+    assert!(code == 1 && violations.contains("Q3") && !violations.contains("Q9"), "{violations}");
+    let (code, violations, told) = on(&queue, &["doctor", "--fix"]);
+    assert!(code == 0 && violations.contains("every invariant holds"), "{violations}{told}");
+    assert!(told.contains("Q3") && told.contains("Q9"), "{told}");
+}
+
+#[tokio::test]
 async fn the_doctor_and_the_numbers_can_be_read_by_programs() {
     let queue = one_dead().await;
     let (code, stats, _) = on(&queue, &["stats", "--json"]);

@@ -85,7 +85,7 @@ async fn a_key_that_holds_something_else_is_named() {
 
 #[tokio::test]
 async fn a_counter_that_is_wrong_is_found_and_what_is_held_counted_again() {
-    for wrong in ["0", "99999999", "x", "1.5", ""] {
+    for wrong in ["0", "99999999", "x", "1.5", "", "007", "\u{fffd}"] {
         assert_eq!(after(&["HSET", "{test:0}:counters", "held_bytes", wrong]).await, ["Q9"], "{wrong}");
     }
     assert_eq!(after(&["HDEL", "{test:0}:counters", "held_bytes"]).await, ["Q9"]);
@@ -110,6 +110,23 @@ async fn what_is_held_is_not_corrected_by_a_count_from_before() {
     assert!(held > 7);
     assert!(!test.queue.mend(&miscount).await.unwrap());
     assert_eq!(test.counter("held_bytes").await, held);
+}
+
+/// What is left of it is its body, which is held until it is delivered.
+#[tokio::test]
+async fn a_ready_pair_whose_record_is_gone_is_counted_until_it_is_delivered() {
+    let test = TestQueue::start().await;
+    let pair = test.make_ready(b"body").await;
+    let mut connection = test.redis.connection().await;
+    let () = connection.del(format!("{{test:0}}:pair:{pair}")).await.unwrap();
+    let found = test.queue.doctor().await.unwrap();
+    assert!(test.queue.mend(&found[0]).await.unwrap(), "{found:?}");
+    recount(&test).await;
+    assert_eq!(test.counter("held_bytes").await, 4);
+    assert_eq!(test.queue.take().await.unwrap().unwrap().pair, pair);
+    test.queue.delivered(pair).await.unwrap();
+    assert_eq!(test.counter("held_bytes").await, 0);
+    test.healthy().await;
 }
 
 #[tokio::test]

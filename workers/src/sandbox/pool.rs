@@ -86,7 +86,10 @@ impl BrowserPool {
         let inner = Arc::clone(&self.inner);
         // A task of its own: a caller who goes away must not take the slots along.
         let usage = self.inner.tasks.spawn(async move { inner.usage().await });
-        usage.await.unwrap_or_default()
+        usage.await.unwrap_or_else(|panic| {
+            tracing::error!(%panic, "what the slots use is not known");
+            Usage::default()
+        })
     }
 
     /// Only loads a page, in a browser that is started for it and ended after it: what a check was before there

@@ -108,8 +108,8 @@ pub struct Counts {
     pub key: String,
     /// The counters as they are.
     pub counters: BTreeMap<String, String>,
-    /// The bytes that its open, ready and taken pairs hold, by their records.
-    pub held: i64,
+    /// The bytes that its open, ready and taken pairs hold, by their records; none when something moved meanwhile.
+    pub held: Option<i64>,
 }
 
 /// One job in one place.
@@ -179,8 +179,9 @@ pub fn check(snapshot: &Snapshot) -> BTreeSet<Violation> {
     }
     // What is not where it should be is not counted as it should be, and is mended first.
     if violations.is_empty() {
-        counters_are_right(snapshot, &mut noting(&mut violations));
+        held_is_what_pairs_hold(snapshot, &mut noting(&mut violations));
     }
+    counters_are_numbers(snapshot, &mut noting(&mut violations));
     violations
 }
 
@@ -351,25 +352,36 @@ const HELD: &str = "held_bytes";
 /// The most characters of a counter's value that are shown.
 const VALUE_CHARS_MAX: usize = 20;
 
-/// Q9: counters are whole numbers, for Redis raises nothing else, and as many bytes are held as the pairs hold.
-fn counters_are_right(snapshot: &Snapshot, note: Note<'_>) {
-    for Counts { shard, key, counters, held } in &snapshot.counts {
-        let shown = |value: &str| value.chars().take(VALUE_CHARS_MAX).collect::<String>();
-        for (name, value) in counters {
-            if name != HELD && value.parse::<i64>().is_err() {
-                let detail =
-                    format!("counter {name} of `{key}` is `{}`, which is no whole number", shown(value));
-                note("Q9", detail, "HSET it to one: what it counted is not known any more", None);
-            }
-        }
-        let said = counters.get(HELD).map_or("0", String::as_str);
-        if said.parse() != Ok(*held) {
-            let detail =
-                format!("counter {HELD} of `{key}` is `{}`, and its pairs hold {held} bytes", shown(said));
-            let repair = Repair::Recount { shard: *shard, said: said.to_owned(), held: *held };
-            note("Q9", detail, "set it to what the pairs hold", Some(repair));
+/// Q9: counters are whole numbers, for Redis raises nothing else; and …
+fn counters_are_numbers(snapshot: &Snapshot, note: Note<'_>) {
+    for Counts { key, counters, .. } in &snapshot.counts {
+        for (name, value) in counters.iter().filter(|(name, value)| *name != HELD && number(value).is_none())
+        {
+            let detail = format!("counter {name} of `{key}` is `{}`, which is no whole number", shown(value));
+            note("Q9", detail, "HSET it to one: what it counted is not known any more", None);
         }
     }
+}
+
+/// … as many bytes are held as the pairs hold.
+fn held_is_what_pairs_hold(snapshot: &Snapshot, note: Note<'_>) {
+    for Counts { shard, key, counters, held } in &snapshot.counts {
+        let said = counters.get(HELD).map_or("0", String::as_str);
+        let Some(held) = held.filter(|held| number(said) != Some(*held)) else { continue };
+        let detail =
+            format!("counter {HELD} of `{key}` is `{}`, and its pairs hold {held} bytes", shown(said));
+        let repair = Repair::Recount { shard: *shard, said: said.to_owned(), held };
+        note("Q9", detail, "set it to what the pairs hold", Some(repair));
+    }
+}
+
+/// A number as Redis writes one, which takes no other.
+fn number(value: &str) -> Option<i64> {
+    value.parse().ok().filter(|number: &i64| number.to_string() == value)
+}
+
+fn shown(value: &str) -> String {
+    value.chars().take(VALUE_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -380,7 +392,7 @@ mod tests {
     #[test]
     fn what_is_held_is_counted_once_everything_is_in_its_place() {
         let counters = BTreeMap::from([(HELD.to_owned(), "7".to_owned())]);
-        let counts = Counts { shard: 1, key: "counters".to_owned(), counters, held: 12 };
+        let counts = Counts { shard: 1, key: "counters".to_owned(), counters, held: Some(12) };
         let mut snapshot = Snapshot { counts: vec![counts], ..Snapshot::default() };
         let repairs =
             |snapshot: &Snapshot| check(snapshot).into_iter().map(|found| found.repair).collect::<Vec<_>>();

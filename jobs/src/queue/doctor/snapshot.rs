@@ -1,7 +1,7 @@
 //! Looks at the whole queue, in bounded pieces.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -221,8 +221,8 @@ impl Queue {
             pairs.into_iter().filter_map(|pair| Some((pair, pair.parse().ok()?))).collect();
         let (mut states, mut counts) = (HashMap::new(), Vec::new());
         for keys in self.shards() {
-            let counters = self.link(keys).hgetall(keys.counters()).await?;
-            let mut here = Counts { shard: keys.shard(), key: keys.counters(), counters, held: 0 };
+            let counters = self.counters_of(keys).await?;
+            let mut held = 0;
             let pairs: Vec<_> = known.iter().filter(|(_, id)| self.shard_of(*id) == keys.shard()).collect();
             for chunk in pairs.chunks(BATCH_MAX) {
                 let mut pipe = redis::pipe();
@@ -234,15 +234,24 @@ impl Queue {
                 for ((pair, _), (state, bytes)) in chunk.iter().zip(found) {
                     let Some(state) = state else { continue };
                     if HOLDING_STATES.contains(&state.as_str()) {
-                        here.held += bytes.and_then(|bytes| bytes.parse::<i64>().ok()).unwrap_or_default();
+                        held += bytes.and_then(|bytes| bytes.parse::<i64>().ok()).unwrap_or_default();
                     }
                     states.insert((*pair).clone(), state);
                 }
             }
-            counts.push(here);
+            let still = self.counters_of(keys).await?;
+            // While something moves, what was counted fits neither.
+            let held = Some(held).filter(|_| still == counters);
+            counts.push(Counts { shard: keys.shard(), key: keys.counters(), counters, held });
         }
         (snapshot.states, snapshot.counts) = (states, counts);
         Ok(())
+    }
+
+    async fn counters_of(&self, keys: &Keys) -> Result<BTreeMap<String, String>, QueueError> {
+        let counters: Vec<(Vec<u8>, Vec<u8>)> = self.link(keys).hgetall(keys.counters()).await?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok(counters.into_iter().map(|(name, value)| (text(name), text(value))).collect())
     }
 
     /// The jobs that each open pair waits for: those that its commits added, less those that are done.

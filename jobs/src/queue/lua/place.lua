@@ -27,6 +27,8 @@ end
 local listed = redis.call('LREM', KEYS[2], 0, pair)
 if ready then
   redis.call('HSET', KEYS[5], 'state', 'ready')
+  -- Of a record that was lost, what is left is the body.
+  redis.call('HSETNX', KEYS[5], 'bytes', redis.call('HSTRLEN', KEYS[4], pair))
   if not redis.call('ZSCORE', KEYS[3], pair) then
     redis.call(listed > 0 and 'LPUSH' or 'RPUSH', KEYS[2], pair)
   end

@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Reflect, String, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Reflect, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -125,10 +125,12 @@
     own[key] = { [name](...values) { return around(this, values, () => Reflect.apply(call, this, values)); } }[name];
     Object.defineProperty(holder, name, own);
   };
-  // Input bears the real time, which is none of the page's: it happens when the page is told of it.
+  // Input bears the real time, which is none of the page's: it happens when the page is told of it, and listeners.js
+  // is told before the page. Other events bear the page's time, blurred.
   const told = new WeakMap();
   wrap(Event.prototype, "timeStamp", (event, values, go) => {
-    go();
+    const stamp = Math.round(go());
+    if (!(event.isTrusted && event instanceof UIEvent)) return stamp;
     if (!told.has(event)) told.set(event, clock());
     return told.get(event);
   });

@@ -13,12 +13,13 @@ use super::{Run, Stop};
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
 const TASKS_PER_MOMENT_MAX: i64 = 1000;
 
-/// By how much each step ends later in its millisecond than the step before, and for how many before that begins anew.
-/// The page's timers are due whole milliseconds after they were set, but for some microseconds. One that is due at the
-/// very end of a step runs before or after the next input, as the machine likes; so steps near each other do not end at
-/// the same part of one, and none where it begins, as the page does. All are in its first third: the page's clock rounds.
-const LATER_MS: f64 = 0.01;
-const LATER_STEPS: u32 = 30;
+/// Each step ends a microsecond later in its millisecond than the step before; after so many that begins anew, which is
+/// after more steps than most pages get.
+///
+/// The page's timers are due whole milliseconds after they were set. One that is due at the very end of a step runs before
+/// or after the next input, as the machine likes; so no two of these steps end at the same part of a millisecond, and none
+/// where it begins, as the page does. All are in its first third, for the page's clock is rounded.
+const LATER_STEPS: u32 = 300;
 
 /// Silence after which a page whose time stands still is asked whether it is idle.
 const QUIET: Duration = Duration::from_millis(20);
@@ -36,7 +37,7 @@ impl Run<'_> {
     pub(super) async fn pass(&mut self, step_ms: f64) -> Result<(), Stop> {
         let awaited = self.budgets_spent + 1;
         let mut grant = passing(VirtualTimePolicy::PauseIfNetworkFetchesPending);
-        grant.budget = Some(step_ms + end_of_step(awaited) - end_of_step(self.budgets_spent));
+        grant.budget = Some(budget(step_ms, awaited));
         drop(self.page.send(&grant));
         let mut answers = 0;
         while self.budgets_spent < awaited {
@@ -79,13 +80,40 @@ impl Run<'_> {
     }
 }
 
-/// How long after a whole millisecond a step ends, in milliseconds. The page begins at one, before any step.
-fn end_of_step(number: u32) -> f64 {
-    if number == 0 { 0.0 } else { f64::from(1 + number % LATER_STEPS) * LATER_MS }
+/// What the step of this number, counted from 1, is granted, in milliseconds. The browser cuts it to whole microseconds.
+fn budget(step_ms: f64, number: u32) -> f64 {
+    let micros = step_ms * 1000.0 + end_micros(number) - end_micros(number - 1);
+    (micros.round() + 0.5) / 1000.0
+}
+
+/// How many microseconds after a whole millisecond a step ends. The page begins at one, before any step.
+fn end_micros(number: u32) -> f64 {
+    if number == 0 { 0.0 } else { f64::from(1 + number % LATER_STEPS) }
 }
 
 fn passing(policy: VirtualTimePolicy) -> SetVirtualTimePolicyParams {
     let mut pass = SetVirtualTimePolicyParams::new(policy);
     pass.max_virtual_time_task_starvation_count = Some(TASKS_PER_MOMENT_MAX);
     pass
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_end_where_no_timer_is_due() {
+        for step_ms in [16.0, 17.0, 50.0, 65.0, 250.0, 500.0] {
+            let cut = |number| (budget(step_ms, number) * 1000.0).trunc();
+            let mut end_micros = 0.0;
+            let mut parts = std::collections::HashSet::new();
+            for number in 1..=2 * LATER_STEPS {
+                end_micros += cut(number);
+                let part = end_micros % 1000.0;
+                assert!((1.0..=333.0).contains(&part), "step {number} of {step_ms} ms ends at {part}");
+                parts.insert(part.to_bits());
+            }
+            assert_eq!(parts.len(), LATER_STEPS as usize);
+        }
+    }
 }

@@ -9,6 +9,7 @@
   const { Map, Node, Reflect, String } = globalThis;
   const register = EventTarget.prototype.addEventListener;
   const pathOf = Event.prototype.composedPath;
+  const { get: stampOf } = Object.getOwnPropertyDescriptor(Event.prototype, "timeStamp");
   // What no use of a page brings about, and what only tells that it has failed or ends.
   const ignored = /^(error|unhandledrejection|rejectionhandled|securitypolicyviolation|messageerror|abort|stalled|beforeunload|unload|page(hide|swap|reveal)|freeze|resume|online|offline|storage|before(print|install).*|afterprint|mondo:.*)$/;
   const targetsMax = 1000;
@@ -33,6 +34,8 @@
     register.call(globalThis, type, came, { capture: true, passive: true });
   };
   const came = (event) => {
+    // It happens now, whenever the page asks.
+    Reflect.apply(stampOf, event, []);
     const path = Reflect.apply(pathOf, event, []);
     for (const target of event.bubbles ? path : path.slice(0, 1)) {
       if (onType(target, event.type)) note(target, event.type);
