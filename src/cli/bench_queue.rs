@@ -47,7 +47,8 @@ struct Figures {
     redis_cpu_us_per_step: f64,
     /// Redis commands for each step's whole way, those inside scripts included.
     redis_commands_per_step: f64,
-    /// From adding a job to the start of its handler, at half load in an open loop: the median.
+    /// From handing a job in, by itself or as the next of one that is done, to the start of its handler: the median.
+    /// Pairs walk through all steps, at half the speed of above in an open loop.
     dispatch_p50_ms: f64,
     /// The same, exceeded by one in a hundred.
     dispatch_p99_ms: f64,

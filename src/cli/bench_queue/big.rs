@@ -83,7 +83,7 @@ pub(super) struct Flooded {
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Flooded>> {
     let calm = {
         bench.reset().await?;
-        let timer = Arc::new(Timer::new());
+        let timer = Arc::new(Timer::new(None));
         let workers = Workers::start(&bench.queue, Arc::clone(&timer) as Arc<dyn Handler>);
         let calm = bench.open_loop(&timer, ORDINARY_PER_S, |time| time < CALM_TIME).await?;
         workers.stop().await?;
@@ -117,7 +117,7 @@ async fn meet(bench: &Bench, flood: Flood, calm: [f64; 3]) -> anyhow::Result<Flo
     }
 
     output::note(&format!("{jobs} {name}: working on them"));
-    let timer = Arc::new(Timer::new());
+    let timer = Arc::new(Timer::new(None));
     // As two processes would be.
     let workers = [(); 2].map(|()| Workers::start(&bench.queue, Arc::clone(&timer) as Arc<dyn Handler>));
     let begun = Instant::now();

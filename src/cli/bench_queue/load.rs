@@ -189,21 +189,23 @@ impl Bench {
         Ok(self.queue.make_groups().await?)
     }
 
-    /// Starts workers, and adds jobs at a fixed rate for a while.
-    pub(super) async fn dispatch(&self, per_s: f64) -> anyhow::Result<Dispatch> {
-        let timer = Arc::new(Timer::new());
+    /// Starts workers, and adds pairs that walk through all six steps, at a fixed rate of steps for a while.
+    pub(super) async fn dispatch(&self, steps_per_s: f64) -> anyhow::Result<Dispatch> {
+        let walker = Walker { queue: self.queue.clone(), body: vec![b'x'; PAYLOAD_BYTES] };
+        let timer = Arc::new(Timer::new(Some(walker)));
         let workers = Workers::start(&self.queue, Arc::clone(&timer) as Arc<dyn Handler>);
         sleep(Duration::from_millis(500)).await;
-        let dispatch = self.open_loop(&timer, per_s, |time| time < DISPATCH_TIME).await?;
+        let pairs_per_s = steps_per_s / number(Step::ALL.len());
+        let dispatch = self.open_loop(&timer, pairs_per_s, |time| time < DISPATCH_TIME).await?;
         workers.stop().await?;
         Ok(dispatch)
     }
 
-    /// Adds jobs at a fixed rate, whether or not they are taken, and looks when each is started.
+    /// Adds pairs at a fixed rate, whether or not they are taken, and looks when each job of theirs is started.
     pub(super) async fn open_loop(
         &self,
         timer: &Timer,
-        per_s: f64,
+        pairs_per_s: f64,
         goes_on: impl Fn(Duration) -> bool,
     ) -> anyhow::Result<Dispatch> {
         let begun = Instant::now();
@@ -211,11 +213,8 @@ impl Bench {
         let (mut added, mut adding) = (0_u64, JoinSet::new());
         while goes_on(begun.elapsed()) {
             ticks.tick().await;
-            let due = whole(begun.elapsed().as_secs_f64() * per_s);
-            let pairs: Vec<NewPair> = (added..due)
-                .take(500)
-                .map(|_| new_pair(timer.base.elapsed().as_micros().to_string()))
-                .collect();
+            let due = whole(begun.elapsed().as_secs_f64() * pairs_per_s);
+            let pairs: Vec<NewPair> = (added..due).take(500).map(|_| new_pair(timer.stamp())).collect();
             added += u64::try_from(pairs.len())?;
             let queue = self.queue.clone();
             adding.spawn(async move { queue.start(&pairs).await });
@@ -227,7 +226,7 @@ impl Bench {
         while let Some(result) = adding.join_next().await {
             result??;
         }
-        while timer.done.load(Ordering::Relaxed) < added {
+        while timer.ended.load(Ordering::Relaxed) < added {
             sleep(Duration::from_millis(10)).await;
         }
         let mut delays = timer.delays_us.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -352,7 +351,7 @@ impl Workers {
 }
 
 /// Reads the pair's record, as every step does, and passes the pair on to the next step.
-struct Walker {
+pub(super) struct Walker {
     queue: Queue,
     body: Vec<u8>,
 }
@@ -371,14 +370,22 @@ impl Handler for Walker {
 pub(super) struct Timer {
     base: Instant,
     delays_us: Mutex<Vec<u64>>,
-    done: AtomicU64,
+    /// Pairs that have come to their end.
+    ended: AtomicU64,
     pub(super) others: AtomicUsize,
+    /// Passes pairs on; without it they end with their first job.
+    walker: Option<Walker>,
 }
 
 impl Timer {
-    pub(super) fn new() -> Self {
-        let (done, others) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Self { base: Instant::now(), delays_us: Mutex::default(), done, others }
+    pub(super) fn new(walker: Option<Walker>) -> Self {
+        let (ended, others) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Self { base: Instant::now(), delays_us: Mutex::default(), ended, others, walker }
+    }
+
+    /// Says when a job is added.
+    fn stamp(&self) -> String {
+        self.base.elapsed().as_micros().to_string()
     }
 }
 
@@ -391,8 +398,17 @@ impl Handler for Timer {
             return Ok(Commit { record: b"{}".to_vec(), ..Commit::default() });
         };
         self.delays_us.lock().unwrap_or_else(PoisonError::into_inner).push(now.saturating_sub(added));
-        self.done.fetch_add(1, Ordering::Relaxed);
-        Ok(Commit { end: Some(End::Rejected { reason: String::new() }), ..Commit::default() })
+        let mut commit = match &self.walker {
+            Some(walker) => walker.handle(delivery).await?,
+            None => Commit { end: Some(End::Rejected { reason: String::new() }), ..Commit::default() },
+        };
+        for next in &mut commit.next {
+            next.envelope = self.stamp();
+        }
+        if commit.end.is_some() {
+            self.ended.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(commit)
     }
 }
 
