@@ -16,6 +16,7 @@ pub mod finding;
 mod html;
 pub mod job;
 pub mod pair;
+pub mod place;
 pub mod ports;
 mod prompt;
 pub mod queue;

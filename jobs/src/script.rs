@@ -7,7 +7,10 @@ use oxc_diagnostics::OxcDiagnostic;
 use oxc_parser::{ParseOptions, Parser};
 use oxc_span::SourceType;
 
-use crate::html::{self, Outline, ScriptKind};
+use crate::{
+    html::{self, Outline, ScriptKind},
+    place::Place,
+};
 
 /// The most errors that are listed: later ones follow from earlier ones more often than not.
 const ERRORS_MAX: usize = 20;
@@ -26,14 +29,12 @@ const STACK_BYTES_PER_BYTE: usize = 768;
 
 /// Why a script does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}, at `{excerpt}`")]
+#[error("line {}, column {}: {message}, at `{excerpt}`", place.line, place.column)]
 pub struct ScriptError {
     /// What the parser said.
     pub message: String,
-    /// Line in the page, from 1.
-    pub line: u32,
-    /// Column in that line in characters, from 1.
-    pub column: u32,
+    /// Where in the page.
+    pub place: Place,
     /// What stands there, at most 100 characters of that line.
     pub excerpt: String,
 }
@@ -157,16 +158,10 @@ fn on_deep_stack<T: Send>(script_bytes_max: usize, parse: impl FnOnce() -> T + S
 fn locate(page: &str, at: usize, message: String) -> ScriptError {
     let at = page.floor_char_boundary(at.min(page.len()));
     let line_start = page[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let count = |text: usize| u32::try_from(text).unwrap_or(u32::MAX);
-    let line = page[line_start..].lines().next().unwrap_or_default();
+    let text = page[line_start..].lines().next().unwrap_or_default();
     let before = page[line_start..at].chars().count();
-    let excerpt: String = line.chars().skip(before.saturating_sub(50)).take(100).collect();
-    ScriptError {
-        message,
-        line: count(page[..at].matches('\n').count() + 1),
-        column: count(before + 1),
-        excerpt: excerpt.trim().to_owned(),
-    }
+    let excerpt: String = text.chars().skip(before.saturating_sub(50)).take(100).collect();
+    ScriptError { message, place: Place::START.after(&page[..at]), excerpt: excerpt.trim().to_owned() }
 }
 
 /// Resolves the character references that occur in code.
@@ -184,7 +179,7 @@ mod tests {
     use super::*;
 
     fn check(page: &str) -> Vec<(u32, u32)> {
-        check_scripts(page).iter().map(|error| (error.line, error.column)).collect()
+        check_scripts(page).iter().map(|error| (error.place.line, error.place.column)).collect()
     }
 
     #[test]
@@ -268,7 +263,7 @@ mod tests {
         #[test]
         fn no_page_makes_it_panic(page in "(<script( type=module)?>|</script>|<a onclick='|[(){}`'\"&;=>a-c\\n]|\\PC)*") {
             for error in check_scripts(&page) {
-                prop_assert!(error.line >= 1 && error.column >= 1);
+                prop_assert!(error.place >= Place::START);
             }
         }
     }

@@ -25,7 +25,8 @@ use crate::support::{
     openai_server::{KEY, OpenAiServer, Turn},
     program::{Running, mondo, text},
     queue::{TestQueue, death, new_pair, next_job},
-    workers::{Workers, until},
+    wait::until,
+    workers::Workers,
 };
 
 /// A queue with one dead letter, and its job's id.

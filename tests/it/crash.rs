@@ -15,11 +15,7 @@ use mondo_jobs::{
 use secrecy::ExposeSecret as _;
 
 use crate::support::{
-    canned_llm::CannedLlm,
-    http::{Client, until},
-    program::Running,
-    queue,
-    redis::TestRedis,
+    canned_llm::CannedLlm, http::Client, program::Running, queue, redis::TestRedis, wait::until,
 };
 
 /// Pairs in each test.

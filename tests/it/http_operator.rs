@@ -11,10 +11,7 @@ use std::{
 use mondo_jobs::env::Env;
 use serde_json::json;
 
-use crate::support::{
-    http::{TestApi, until},
-    queue::TestQueue,
-};
+use crate::support::{http::TestApi, queue::TestQueue, wait::until};
 
 #[tokio::test]
 async fn health_is_what_dojo_asks_for_word_for_word() {

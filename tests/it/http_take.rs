@@ -6,8 +6,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{
-    http::{DEADLINE, TestApi, until, within},
+    http::TestApi,
     queue::TestQueue,
+    wait::{DEADLINE, until, within},
 };
 
 const PATH: &str = "/api/synthetic-gen";

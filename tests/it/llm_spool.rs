@@ -25,11 +25,11 @@ use tokio::sync::Notify;
 
 use crate::support::{
     canned_llm::CannedLlm,
-    http::{until, within},
     openai_server::{OpenAiServer, request},
     program::{Running, run, text},
     queue::{TestQueue, connect},
     redis::TestRedis,
+    wait::{until, within},
 };
 
 const RESPONDER: &str = "test/asked-model";

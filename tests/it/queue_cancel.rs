@@ -21,7 +21,8 @@ use redis::AsyncCommands as _;
 use super::runner::runner;
 use crate::support::{
     queue::{TestQueue, death, next_job},
-    workers::{Workers, until},
+    wait::until,
+    workers::Workers,
 };
 
 /// State and reason.

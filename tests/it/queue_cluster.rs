@@ -11,7 +11,8 @@ use redis::AsyncCommands as _;
 use crate::support::{
     cluster::TestCluster,
     queue::{LONG_LEASE, connect, connect_sharded, new_pair},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const SHARDS: u32 = 6;

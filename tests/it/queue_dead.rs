@@ -20,7 +20,8 @@ use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _
 
 use crate::support::{
     queue::{TestQueue, death, new_pair},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const DEAD: &str = "{test:0}:dead";

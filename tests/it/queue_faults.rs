@@ -19,7 +19,8 @@ use redis::AsyncCommands as _;
 
 use crate::support::{
     queue::{TestQueue, death, job, new_pair},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const OBJECTS: &str = "{test:0}:stream:objects";
@@ -33,13 +34,6 @@ fn walk(test: &TestQueue, slots: usize) -> Workers {
     Workers::start(&test.queue, slots, |delivery| async move { Ok(next_step(&delivery)) })
 }
 
-async fn until_ready(test: &TestQueue, count: u64) {
-    until("all pairs are ready", || async {
-        test.queue.stats().await.is_ok_and(|stats| stats.ready == count)
-    })
-    .await;
-}
-
 async fn consumers(test: &TestQueue) -> usize {
     raw::<Vec<redis::Value>>(test, &["XINFO", "CONSUMERS", OBJECTS, "workers"]).await.len()
 }
@@ -51,7 +45,7 @@ async fn f04_an_entry_deleted_under_its_owner_stops_nobody_and_is_told() {
     let held = test.claims(Step::Objects, "gone", 3).await;
     let _: u64 = raw(&test, &["XDEL", OBJECTS, &held[1].entry]).await;
     let workers = walk(&test, 4);
-    until_ready(&test, 2).await;
+    test.until_ready(2).await;
     workers.stop().await;
     let found = test.queue.doctor().await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
@@ -66,7 +60,7 @@ async fn f05_streams_are_empty_when_their_jobs_are_done() {
     let test = TestQueue::start().await;
     let workers = walk(&test, 50);
     test.pairs(1000).await;
-    until_ready(&test, 1000).await;
+    test.until_ready(1000).await;
     workers.stop().await;
     for step in Step::ALL {
         assert_eq!(test.step(step).await, (0, 0, 0), "{step}");
@@ -90,7 +84,7 @@ async fn f06_work_beyond_the_mark_is_refused_and_none_is_trimmed() {
     assert_eq!(started, 1000);
     assert_eq!(test.step(Step::Objects).await, (1000, 0, 0));
     let workers = walk(&test, 50);
-    until_ready(&test, 1000).await;
+    test.until_ready(1000).await;
     workers.stop().await;
     test.healthy().await;
 }
@@ -144,7 +138,7 @@ async fn f09_a_deleted_stream_is_made_anew_and_what_it_held_is_told() {
     until("the group is back", || async { raw::<u64>(&test, &["EXISTS", OBJECTS]).await == 1 }).await;
     let _: u64 = raw(&test, &["DEL", OBJECTS]).await;
     test.pairs(3).await;
-    until_ready(&test, 3).await;
+    test.until_ready(3).await;
     workers.stop().await;
     let found = test.queue.doctor().await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
@@ -157,7 +151,7 @@ async fn f10_jobs_added_before_there_was_a_group_are_run() {
     let _: u64 = raw(&test, &["DEL", OBJECTS]).await;
     test.pairs(3).await;
     let workers = walk(&test, 2);
-    until_ready(&test, 3).await;
+    test.until_ready(3).await;
     workers.stop().await;
     test.healthy().await;
 }
@@ -179,7 +173,7 @@ async fn f18_garbage_in_every_key_stops_nothing() {
     }
     let workers = walk(&test, 2);
     test.pairs(3).await;
-    until_ready(&test, 4).await;
+    test.until_ready(4).await;
     let mut taken = 0;
     while test.queue.take().await.unwrap().is_some() {
         taken += 1;
@@ -278,7 +272,7 @@ async fn f31_a_job_of_a_newer_release_waits_for_a_newer_worker_and_uses_no_attem
     old.stop().await;
 
     let new = walk(&test, 1);
-    until_ready(&test, 1).await;
+    test.until_ready(1).await;
     assert_eq!(new.seen.lock().unwrap()[0].attempts, 0);
     new.stop().await;
     test.healthy().await;

@@ -18,7 +18,8 @@ use redis::AsyncCommands as _;
 use crate::support::{
     proxy::{Mode, Proxy},
     queue::{TestQueue, connect},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 /// A queue, and the same queue through a link that can be broken.
@@ -42,14 +43,6 @@ impl Linked {
             tokio::time::sleep(Duration::from_millis(10)).await;
             Ok(next_step(&delivery))
         })
-    }
-
-    async fn ready(&self) -> u64 {
-        self.test.queue.stats().await.map_or(0, |stats| stats.ready)
-    }
-
-    async fn until_ready(&self, count: u64) {
-        until("all pairs are ready", || async { self.ready().await == count }).await;
     }
 
     /// Each job was committed once, each pair became ready once, and nothing is left.
@@ -95,7 +88,7 @@ async fn f03_renewal_outlives_the_silent_death_of_its_connection() {
     let silenced = linked.talking().await.into_iter().filter(|port| linked.proxy.silence(*port)).count();
     assert!(silenced > 0, "the shared connection of the workers is among those that talk");
 
-    linked.until_ready(2).await;
+    linked.test.until_ready(2).await;
     assert_eq!(linked.test.counter("reclaimed").await, 0, "no lease lapsed");
     workers.stop().await;
     heirs.stop().await;
@@ -112,9 +105,9 @@ async fn f11_workers_outlive_the_killing_of_all_their_connections() {
         let kill = ["KILL", "TYPE", "normal", "SKIPME", "yes"];
         let _: u64 = redis::cmd("CLIENT").arg(&kill).query_async(&mut connection).await.unwrap();
         let seen = workers.seen();
-        until("work goes on", || async { workers.seen() > seen || linked.ready().await == 60 }).await;
+        until("work goes on", || async { workers.seen() > seen || linked.test.ready().await == 60 }).await;
     }
-    linked.until_ready(60).await;
+    linked.test.until_ready(60).await;
     workers.stop().await;
     linked.is_whole(60).await;
 }
@@ -129,7 +122,7 @@ async fn f11_workers_leave_a_black_hole_behind() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     // The old connections stay dead, and nobody ever says so.
     linked.proxy.set(Mode::Pass);
-    linked.until_ready(20).await;
+    linked.test.until_ready(20).await;
     until("the pulse is young", || async { workers.pulse.last_poll_age().unwrap() < Duration::from_secs(8) })
         .await;
     workers.stop().await;
@@ -146,7 +139,7 @@ async fn f11_a_redis_that_sleeps_is_a_pause() {
     signal(pid, "STOP");
     tokio::time::sleep(Duration::from_secs(8)).await;
     signal(pid, "CONT");
-    linked.until_ready(20).await;
+    linked.test.until_ready(20).await;
     workers.stop().await;
     linked.is_whole(20).await;
 }
@@ -161,9 +154,9 @@ async fn f12_stalls_of_a_second_end_no_worker() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         linked.proxy.set(Mode::Pass);
         let seen = workers.seen();
-        until("work goes on", || async { workers.seen() > seen || linked.ready().await == 100 }).await;
+        until("work goes on", || async { workers.seen() > seen || linked.test.ready().await == 100 }).await;
     }
-    linked.until_ready(100).await;
+    linked.test.until_ready(100).await;
     assert_eq!(workers.seen(), 600, "nothing was run again");
     workers.stop().await;
     linked.is_whole(100).await;
@@ -202,8 +195,10 @@ async fn f14_lost_replies_lose_nothing_and_double_nothing() {
     linked.proxy.set(Mode::LoseReplies(0.05));
     let workers = linked.workers(4);
     linked.test.pairs(10).await;
-    linked.until_ready(10).await;
+    // Enough that both kinds of loss come, and few enough that their silences end in time.
+    until("replies were lost", || async { linked.proxy.lost() >= 4 }).await;
     linked.proxy.set(Mode::Pass);
+    linked.test.until_ready(10).await;
     workers.stop().await;
     linked.is_whole(10).await;
 }
@@ -217,7 +212,7 @@ async fn f14_trickling_and_jittering_links_are_only_slow() {
         linked.proxy.set(mode);
         let workers = linked.workers(4);
         linked.test.pairs(10).await;
-        linked.until_ready(10).await;
+        linked.test.until_ready(10).await;
         linked.proxy.set(Mode::Pass);
         workers.stop().await;
         linked.is_whole(10).await;
@@ -251,7 +246,7 @@ async fn f11_a_refused_link_is_a_pause() {
     tokio::time::sleep(Duration::from_secs(2).saturating_sub(begun.elapsed())).await;
     linked.proxy.set(Mode::Pass);
     linked.proxy.cut();
-    linked.until_ready(30).await;
+    linked.test.until_ready(30).await;
     workers.stop().await;
     linked.is_whole(30).await;
 }

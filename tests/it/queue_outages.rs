@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use crate::support::{
     program::Running,
     queue::{TestQueue, new_pair},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const PAIRS: u64 = 60;

@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 use super::runner::runner;
 use crate::support::{
     queue::TestQueue,
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const ANSWER: Target = Target::Step(Step::Answer);

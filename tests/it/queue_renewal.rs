@@ -31,7 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     queue::{TestQueue, connect},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 const LEASE: Duration = Duration::from_secs(3);

@@ -12,7 +12,8 @@ use mondo_jobs::{
 use crate::support::{
     queue::{config, new_pair},
     sentinel::TestSentinel,
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 async fn connect(test: &TestSentinel, replicas_min: u32) -> Queue {

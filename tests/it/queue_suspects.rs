@@ -11,15 +11,9 @@ use tokio::sync::{Barrier, Notify};
 
 use crate::support::{
     queue::TestQueue,
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
-
-async fn until_ready(test: &TestQueue, count: u64) {
-    until("all pairs are ready", || async {
-        test.queue.stats().await.is_ok_and(|stats| stats.ready == count)
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn what_a_crash_left_behind_does_not_wait_for_what_runs() {
@@ -39,12 +33,12 @@ async fn what_a_crash_left_behind_does_not_wait_for_what_runs() {
         }
     });
     until("both slots are taken", || async { workers.seen() >= 2 }).await;
-    until_ready(&test, 2).await;
+    test.until_ready(2).await;
     let seen = workers.seen.lock().unwrap().clone();
     let suspects: Vec<u32> = seen.iter().map(|seen| seen.crashes).filter(|crashes| *crashes > 0).collect();
     assert_eq!(suspects, [1, 1], "they ended while both slots were taken");
     go.notify_waiters();
-    until_ready(&test, 4).await;
+    test.until_ready(4).await;
     workers.stop().await;
     test.healthy().await;
 }
@@ -65,7 +59,7 @@ async fn idle_slots_are_for_what_a_crash_left_behind_as_well() {
             Ok(next_step(&delivery))
         }
     });
-    until_ready(&test, 2).await;
+    test.until_ready(2).await;
     workers.stop().await;
 }
 
@@ -81,7 +75,7 @@ async fn what_a_crash_left_behind_is_shared_by_the_workers_that_are_left() {
         Ok(next_step(&delivery))
     };
     let (first, second) = (Workers::start(&test.queue, 8, work), Workers::start(&test.queue, 8, work));
-    until_ready(&test, 12).await;
+    test.until_ready(12).await;
     let suspects =
         |workers: &Workers| workers.seen.lock().unwrap().iter().filter(|seen| seen.crashes > 0).count();
     assert_eq!(suspects(&first) + suspects(&second), 12, "each once");
@@ -120,7 +114,7 @@ async fn nothing_is_taken_over_while_its_step_is_paused() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!((test.counter("reclaimed").await, workers.seen()), (0, 0));
     test.queue.resume(&objects[0]).await.unwrap();
-    until_ready(&test, 1).await;
+    test.until_ready(1).await;
     workers.stop().await;
 }
 

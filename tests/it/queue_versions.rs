@@ -20,10 +20,7 @@ use mondo_workers::{
 use redis::AsyncCommands as _;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::support::{
-    queue::TestQueue,
-    workers::{next_step, until},
-};
+use crate::support::{queue::TestQueue, wait::until, workers::next_step};
 
 const PAIRS: u8 = 10;
 

@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 
 use crate::support::{
     queue::{TestQueue, new_pair},
-    workers::{Workers, next_step, until},
+    wait::until,
+    workers::{Workers, next_step},
 };
 
 #[tokio::test]
@@ -29,7 +30,7 @@ async fn every_pair_goes_through_all_steps_once() {
     let test = TestQueue::start().await;
     let pairs = test.pairs(40).await;
     let workers = Workers::start(&test.queue, 8, |delivery| async move { Ok(next_step(&delivery)) });
-    until_ready(&test, 40).await;
+    test.until_ready(40).await;
     assert_eq!(workers.seen(), 40 * 6);
     assert!(workers.pulse.last_poll_age().unwrap() < Duration::from_secs(15));
     workers.stop().await;
@@ -53,7 +54,7 @@ async fn two_groups_of_workers_share_the_jobs() {
     };
     let (first, second) = (Workers::start(&test.queue, 2, work), Workers::start(&test.queue, 2, work));
     test.pairs(60).await;
-    until_ready(&test, 60).await;
+    test.until_ready(60).await;
     assert_eq!(first.seen() + second.seen(), 60 * 6, "no job ran twice");
     assert!(first.seen() > 0 && second.seen() > 0);
     first.stop().await;
@@ -68,7 +69,7 @@ async fn a_failed_run_is_tried_again_and_at_last_a_dead_letter() {
         if delivery.attempts == 0 { Err(failure(Disposition::Retry)) } else { Ok(next_step(&delivery)) }
     });
     test.pairs(3).await;
-    until_ready(&test, 3).await;
+    test.until_ready(3).await;
     assert_eq!(test.counter("retried").await, 3 * 6);
     workers.stop().await;
 
@@ -92,7 +93,7 @@ async fn a_panic_is_a_failed_attempt_and_the_worker_goes_on() {
     assert_eq!(letter.class, "panic");
     assert!(letter.chain[0].contains("no fifth time"), "{:?}", letter.chain);
     test.pairs(1).await;
-    until_ready(&test, 1).await;
+    test.until_ready(1).await;
     workers.stop().await;
 }
 
@@ -138,7 +139,7 @@ async fn jobs_of_a_worker_that_is_gone_are_taken_over() {
     test.pairs(5).await;
     assert_eq!(test.claims(Step::Objects, "gone", 5).await.len(), 5);
     let workers = Workers::start(&test.queue, 4, |delivery| async move { Ok(next_step(&delivery)) });
-    until_ready(&test, 5).await;
+    test.until_ready(5).await;
     let seen = workers.seen.lock().unwrap().clone();
     let crashes: Vec<u32> =
         seen.iter().filter(|seen| seen.step == Step::Objects).map(|seen| seen.crashes).collect();
@@ -158,7 +159,7 @@ async fn a_run_longer_than_its_lease_keeps_it() {
     };
     let (first, second) = (Workers::start(&test.queue, 2, work), Workers::start(&test.queue, 2, work));
     test.pairs(2).await;
-    until_ready(&test, 2).await;
+    test.until_ready(2).await;
     assert_eq!(first.seen() + second.seen(), 12, "nothing ran twice");
     assert_eq!(test.counter("reclaimed").await, 0);
     first.stop().await;
@@ -203,7 +204,7 @@ async fn an_undecodable_entry_does_not_stop_the_others() {
     }
     let workers = Workers::start(&test.queue, 1, |delivery| async move { Ok(next_step(&delivery)) });
     test.pairs(2).await;
-    until_ready(&test, 2).await;
+    test.until_ready(2).await;
     until("all are set aside", || async { test.queue.stats().await.unwrap().dead == 3 }).await;
     workers.stop().await;
     test.healthy().await;
@@ -250,7 +251,7 @@ async fn a_result_that_may_not_be_stored_makes_a_dead_letter_and_spares_its_batc
         }
         Ok(commit)
     });
-    until_ready(&test, 20).await;
+    test.until_ready(20).await;
     until("both are dead", || async { test.queue.stats().await.unwrap().dead == 2 }).await;
     let letters = test.queue.dead(&DeadFilter::default(), 10).await.unwrap();
     assert_eq!(letters.iter().filter_map(|letter| letter.pair).collect::<BTreeSet<_>>(), wrong);
@@ -269,12 +270,12 @@ async fn redis_killed_in_the_middle_of_work_is_a_pause() {
     let pairs = test.pairs(100).await;
     for _ in 0..3 {
         let seen = workers.seen();
-        until("work goes on", || async { workers.seen() > seen + 20 || ready(&test).await == 100 }).await;
+        until("work goes on", || async { workers.seen() > seen + 20 || test.ready().await == 100 }).await;
         test.redis.server.kill();
         tokio::time::sleep(Duration::from_millis(300)).await;
         test.redis.server.revive().await.unwrap();
     }
-    until_ready(&test, 100).await;
+    test.until_ready(100).await;
     assert_eq!(test.counter("committed").await, 600, "each job committed once");
     assert_eq!(test.queue.stats().await.unwrap().dead, 0);
     let mut taken = BTreeSet::new();
@@ -291,7 +292,7 @@ async fn the_pulse_ages_while_redis_is_away() {
     let mut test = TestQueue::start().await;
     let workers = Workers::start(&test.queue, 1, |delivery| async move { Ok(next_step(&delivery)) });
     test.pairs(1).await;
-    until_ready(&test, 1).await;
+    test.until_ready(1).await;
     test.redis.server.kill();
     let old = Duration::from_secs(8);
     until("the pulse is old", || async { workers.pulse.last_poll_age().unwrap() > old }).await;
@@ -313,7 +314,7 @@ async fn work_goes_on_after_everything_was_flushed() {
     let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
     let () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut connection).await.unwrap();
     test.pairs(5).await;
-    until_ready(&test, 5).await;
+    test.until_ready(5).await;
     workers.stop().await;
     test.healthy().await;
 }
@@ -387,14 +388,6 @@ impl Drop for NotifyOnDrop {
 fn failure(disposition: Disposition) -> Failure {
     let chain = vec!["it failed".to_owned(), "as it should".to_owned()];
     Failure { disposition, class: "testing".to_owned(), chain }
-}
-
-async fn ready(test: &TestQueue) -> u64 {
-    test.queue.stats().await.map_or(0, |stats| stats.ready)
-}
-
-async fn until_ready(test: &TestQueue, count: u64) {
-    until("all pairs are ready", || async { ready(test).await == count }).await;
 }
 
 async fn first_dead(test: &TestQueue) -> DeadLetter {

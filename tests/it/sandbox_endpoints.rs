@@ -236,7 +236,7 @@ async fn a_page_that_ended_the_only_sandbox_waits_for_it_and_uses_an_attempt_if_
     let first = Endpoint::start(vec![Does::Die]).await;
     let remote = remote(&[&first]);
     let restart = async {
-        crate::support::workers::until("the sandbox dies", || async { first.asked() == 1 }).await;
+        crate::support::wait::until("the sandbox dies", || async { first.asked() == 1 }).await;
         // Somebody else asks meanwhile, and finds nobody.
         tokio::time::sleep(Duration::from_secs(2)).await;
         Endpoint::start_at(first.port, vec![Does::BreakOff]).await

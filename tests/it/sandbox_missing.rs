@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{
     program,
     sandbox::{docker, page_path},
-    workers::until,
+    wait::until,
 };
 
 /// A machine like this one, but for what these options of bubblewrap change.

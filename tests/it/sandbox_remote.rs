@@ -29,7 +29,7 @@ use crate::support::{
     program::{self, Running},
     sandbox::{execute, execution, pool},
     server::free_port,
-    workers::until,
+    wait::until,
 };
 
 const TOKEN: &str = "a heron by the lake";

@@ -11,7 +11,7 @@ use mondo_workers::sandbox::BackendChoice;
 use crate::support::{
     program::Running,
     sandbox::{docker, execute, execution, page_path, pool},
-    workers::until,
+    wait::until,
 };
 
 async fn check_no_way_out(backend: BackendChoice) {

@@ -33,7 +33,7 @@ async fn pairs_of_the_built_in_responder_pass_every_check() {
         sandbox: Arc::new(FakeSandbox::new(|execution| {
             let errors = check_scripts(&execution.page).into_iter();
             let finding = |error: mondo_jobs::script::ScriptError| {
-                blocking(FindingClass::Syntax, &format!("SyntaxError: {}", error.message), error.line)
+                blocking(FindingClass::Syntax, &format!("SyntaxError: {}", error.message), error.place.line)
             };
             Ok(report(errors.map(finding).collect()))
         })),

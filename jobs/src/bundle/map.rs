@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::place::Place;
+
 /// What stands in place of a part of `index.html`.
 #[derive(Debug, Default)]
 pub(super) struct Insert {
@@ -21,9 +23,6 @@ impl Insert {
     }
 }
 
-/// A place in a text: line and column from 1, columns in UTF-16 units, as browsers count.
-type Place = (u32, u32);
-
 /// From this place of the page on, it is this file from that place on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Mark {
@@ -39,14 +38,17 @@ pub struct SourceMap {
 }
 
 impl SourceMap {
-    /// The author's file, line and column of a place in the page. Columns are off by three after a `</script` or
+    /// The author's file, and the place in it, of a place in the page. Columns are off by three after a `</script` or
     /// `<!--` in the same line of a script, which had to be written otherwise.
-    pub fn locate(&self, line: u32, column: u32) -> Option<(&str, u32, u32)> {
-        let after = self.marks.partition_point(|mark| mark.in_page <= (line, column));
-        let mark = self.marks.get(after.checked_sub(1)?)?;
-        let lines = line.checked_sub(mark.in_page.0)?;
-        let column = if lines == 0 { mark.in_file.1 + column.checked_sub(mark.in_page.1)? } else { column };
-        Some((&mark.file, mark.in_file.0 + lines, column))
+    pub fn locate(&self, place: Place) -> Option<(&str, Place)> {
+        let after = self.marks.partition_point(|mark| mark.in_page <= place);
+        let Mark { in_page, file, in_file } = self.marks.get(after.checked_sub(1)?)?;
+        let lines = place.line.checked_sub(in_page.line)?;
+        let column = match lines {
+            0 => in_file.column + place.column.checked_sub(in_page.column)?,
+            _ => place.column,
+        };
+        Some((file, Place { line: in_file.line + lines, column }))
     }
 }
 
@@ -58,7 +60,7 @@ pub(super) fn assemble(
 ) -> (String, SourceMap) {
     edits.sort_by_key(|(range, _)| range.start);
     let mut page = Page::default();
-    let mut source = (1, 1);
+    let mut source = Place::START;
     let mut done = 0;
     for (range, inserts) in edits {
         if range.start < done {
@@ -67,11 +69,11 @@ pub(super) fn assemble(
         let kept = index.get(done..range.start).unwrap_or_default();
         page.mark(name, source);
         page.push(kept);
-        source = advance(source, index.get(done..range.end).unwrap_or_default());
+        source = source.after(index.get(done..range.end).unwrap_or_default());
         done = range.end;
         for insert in inserts {
             page.push(&insert.before);
-            page.mark(&insert.file, (1, 1));
+            page.mark(&insert.file, Place::START);
             page.push(&insert.content);
             page.mark(name, source);
             page.push(&insert.after);
@@ -90,7 +92,7 @@ struct Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { text: String::new(), at: (1, 1), marks: Vec::new() }
+        Self { text: String::new(), at: Place::START, marks: Vec::new() }
     }
 }
 
@@ -103,18 +105,9 @@ impl Page {
     }
 
     fn push(&mut self, text: &str) {
-        self.at = advance(self.at, text);
+        self.at = self.at.after(text);
         self.text.push_str(text);
     }
-}
-
-/// The place right after a text that starts at `place`.
-fn advance((line, column): Place, text: &str) -> Place {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let lines = count(text.matches('\n').count());
-    let last = text.rsplit('\n').next().unwrap_or_default();
-    let units = count(last.encode_utf16().count());
-    if lines == 0 { (line, column + units) } else { (line + lines, 1 + units) }
 }
 
 #[cfg(test)]
@@ -142,8 +135,8 @@ mod tests {
         assert_eq!(page, "<p>\nä<script>one\n  two\nthree</script><b>\n<script>B</script>!");
         let find = |text: &str| {
             let before = &page[..page.find(text).unwrap()];
-            let (line, column) = advance((1, 1), before);
-            map.locate(line, column).unwrap()
+            let (file, Place { line, column }) = map.locate(Place::START.after(before)).unwrap();
+            (file, line, column)
         };
         assert_eq!(find("ä"), ("index.html", 2, 1));
         assert_eq!(find("one"), ("a.js", 1, 1));

@@ -7,7 +7,10 @@ use oxc_parser::Parser;
 use oxc_span::{GetSpan, Span};
 
 use super::{goal, on_deep_stack, too_deep};
-use crate::html::{self, ScriptKind};
+use crate::{
+    html::{self, ScriptKind},
+    place::{Place, bytes_before},
+};
 
 /// How far into a line loops are looked for, in bytes: longer ones are made by programs, and every look would walk them.
 const LINE_BYTES_MAX: usize = 20_000;
@@ -23,15 +26,15 @@ pub struct Loops {
     scopes: Vec<Scope>,
 }
 
-/// Where a loop is: lines, and columns in UTF-16 units, count from 1, as a browser tells them to people.
+/// Where a loop is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loop {
-    /// Line and column of its first sign.
-    pub start: (u32, u32),
-    /// Line and column of what follows it.
-    pub end: (u32, u32),
+    /// Its first sign.
+    pub start: Place,
+    /// What follows it.
+    pub end: Place,
     /// The same two places of what is run once, before it: what it counts from, or goes through.
-    pub before: Option<((u32, u32), (u32, u32))>,
+    pub before: Option<(Place, Place)>,
 }
 
 /// A part of the page, in byte offsets.
@@ -61,8 +64,8 @@ impl Loops {
     }
 
     /// The loops around a place that are in the same function as it, the outermost first.
-    pub fn around(&self, line: u32, column: u32) -> Vec<Loop> {
-        let Some(at) = self.offset(line, column) else { return Vec::new() };
+    pub fn around(&self, place: Place) -> Vec<Loop> {
+        let Some(at) = self.offset(place) else { return Vec::new() };
         let mut around: Vec<&Scope> = self.scopes.iter().filter(|scope| scope.holds(at)).collect();
         around.sort_by_key(|scope| scope.start);
         let own = around.rsplit(|scope| scope.kind == Kind::Function).next().unwrap_or_default();
@@ -74,27 +77,20 @@ impl Loops {
         Loop { start: self.place(scope.start), end: self.place(scope.end), before }
     }
 
-    fn offset(&self, line: u32, column: u32) -> Option<usize> {
-        let line = usize::try_from(line).ok()?.checked_sub(1)?;
-        let mut units = usize::try_from(column).ok()?.checked_sub(1)?;
-        if units > LINE_BYTES_MAX {
+    fn offset(&self, place: Place) -> Option<usize> {
+        let start = *self.lines.get(usize::try_from(place.line).ok()?.checked_sub(1)?)?;
+        if usize::try_from(place.column).ok()? > LINE_BYTES_MAX {
             return None;
         }
-        let start = *self.lines.get(line)?;
-        for (at, symbol) in self.page[start..].char_indices() {
-            if units == 0 || symbol == '\n' {
-                return Some(start + at);
-            }
-            units = units.saturating_sub(symbol.len_utf16());
-        }
-        Some(self.page.len())
+        let line = self.page[start..].split('\n').next()?;
+        Some(start + bytes_before(line, place.column)?)
     }
 
-    fn place(&self, at: usize) -> (u32, u32) {
+    fn place(&self, at: usize) -> Place {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
-        let count = |from: usize| u32::try_from(from).unwrap_or(u32::MAX);
-        (count(line), count(self.page[start..at].encode_utf16().count() + 1))
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        Place { line, column: 1 }.after(&self.page[start..at])
     }
 }
 
@@ -167,23 +163,24 @@ impl<'a> Visit<'a> for Finder {
 mod tests {
     use super::*;
 
+    fn at(line: u32, column: u32) -> Place {
+        Place { line, column }
+    }
+
     /// The loops around the sign `@`, which is left out.
     fn around(marked: &str) -> Vec<(u32, u32)> {
         let (before, after) = marked.split_once('@').unwrap();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().encode_utf16().count() + 1;
-        let loops = Loops::of([before, after].concat());
-        let around = loops.around(u32::try_from(line).unwrap(), u32::try_from(column).unwrap());
-        around.into_iter().map(|found| found.start).collect()
+        let around = Loops::of([before, after].concat()).around(Place::START.after(before));
+        around.into_iter().map(|found| (found.start.line, found.start.column)).collect()
     }
 
     #[test]
     fn a_loop_ends_before_what_follows_it() {
         let loops = Loops::of("<script>\nwhile (a) {\n}; b()\n</script>".to_owned());
-        assert_eq!(loops.around(2, 8), [Loop { start: (2, 1), end: (3, 2), before: None }]);
+        assert_eq!(loops.around(at(2, 8)), [Loop { start: at(2, 1), end: at(3, 2), before: None }]);
         let loops = Loops::of("<script>for (const a of b()) {}</script>".to_owned());
-        let before = Some(((1, 25), (1, 28)));
-        assert_eq!(loops.around(1, 20), [Loop { start: (1, 9), end: (1, 32), before }]);
+        let before = Some((at(1, 25), at(1, 28)));
+        assert_eq!(loops.around(at(1, 20)), [Loop { start: at(1, 9), end: at(1, 32), before }]);
     }
 
     #[test]
@@ -231,7 +228,7 @@ mod tests {
     fn a_place_outside_the_page_is_in_no_loop() {
         let loops = Loops::of("<script>while (1) {}</script>".to_owned());
         for (line, column) in [(0, 0), (1, 0), (2, 1), (1, 9000), (u32::MAX, u32::MAX)] {
-            assert_eq!(loops.around(line, column), [], "{line}:{column}");
+            assert_eq!(loops.around(at(line, column)), [], "{line}:{column}");
         }
     }
 
@@ -251,16 +248,16 @@ mod tests {
             ("while(1)", AROUND_MAX),
         ] {
             let long = format!("<script>{}a</script>", part.repeat(250_000 / part.len()));
-            assert_eq!(Loops::of(long).around(1, 500), [], "{part}: its line is too long");
+            assert_eq!(Loops::of(long).around(at(1, 500)), [], "{part}: its line is too long");
             let short = format!("<script>{}a;</script>", part.repeat(100));
             let last = u32::try_from("<script>".len() + 100 * part.len() + 1).unwrap();
-            assert_eq!(Loops::of(short).around(1, last).len(), loops, "{part}");
+            assert_eq!(Loops::of(short).around(at(1, last)).len(), loops, "{part}");
         }
     }
 
     #[test]
     fn a_call_of_a_call_without_end_does_not_overflow_the_stack() {
         let page = format!("<script>while (1) {{\nb;\n}}\na{}</script>", "()".repeat(120_000));
-        assert_eq!(Loops::of(page).around(2, 1).len(), 1);
+        assert_eq!(Loops::of(page).around(at(2, 1)).len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! The source around a place, short enough to read.
 
+use mondo_jobs::place::bytes_before;
 use serde::Serialize;
 
 /// The most characters of a source line that are shown.
@@ -17,17 +18,11 @@ pub(super) struct Line {
     pub(super) caret: Option<usize>,
 }
 
-/// The line that is meant. Columns count UTF-16 units, as the browser does.
+/// The line that is meant.
 pub(super) fn line(source: &str, line: u32, column: u32) -> Option<Line> {
     let number = usize::try_from(line).ok()?;
     let line = source.lines().nth(number.checked_sub(1)?)?;
-    let mut units = usize::try_from(column).ok()?.checked_sub(1)?;
-    let mut caret = 0_usize;
-    for symbol in line.chars() {
-        let Some(rest) = units.checked_sub(symbol.len_utf16()) else { break };
-        units = rest;
-        caret += 1;
-    }
+    let caret = line.get(..bytes_before(line, column)?)?.chars().count();
     let start = caret.saturating_sub(CHARS_MAX / 2);
     let shown = plain(line, start);
     let indent = shown.chars().take_while(|symbol| *symbol == ' ').count().min(caret - start);

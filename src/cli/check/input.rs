@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use mondo_jobs::{
     bundle::{SourceMap, bundle_named, named_files},
     finding::Report,
+    place::Place,
     ports::sandbox::PAGE_BYTES_MAX,
     steps::replies::SourceFile,
 };
@@ -32,13 +33,14 @@ impl Page {
     pub(super) fn name_files(&self, mut report: Report) -> Report {
         let Some((_, map)) = &self.parts else { return report };
         for finding in &mut report.findings {
-            let place = finding.line.and_then(|line| map.locate(line, finding.column.unwrap_or(1)));
-            if let Some((file, line, column)) = place {
+            let place = finding.line.map(|line| Place { line, column: finding.column.unwrap_or(1) });
+            if let Some((file, Place { line, column })) = place.and_then(|place| map.locate(place)) {
                 finding.file = Some(file.to_owned());
                 (finding.line, finding.column) = (Some(line), finding.column.map(|_| column));
             }
             for frame in &mut finding.stack {
-                if let Some((file, line, column)) = map.locate(frame.line, frame.column) {
+                let place = Place { line: frame.line, column: frame.column };
+                if let Some((file, Place { line, column })) = map.locate(place) {
                     (frame.file, frame.line, frame.column) = (Some(file.to_owned()), line, column);
                 }
             }

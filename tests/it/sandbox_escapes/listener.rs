@@ -52,7 +52,7 @@ impl Listener {
             socket.send_to(b"knock", &door).await.unwrap();
         }
         let doors = self.tcp().len() + self.udp().len();
-        crate::support::workers::until("every door to answer", || async { self.came() == doors }).await;
+        crate::support::wait::until("every door to answer", || async { self.came() == doors }).await;
         self.came.store(0, Ordering::SeqCst);
     }
 

@@ -12,7 +12,7 @@ use mondo_workers::sandbox::{BackendChoice, BrowserPool};
 use super::{SECRET, say};
 use crate::support::{
     sandbox::{docker, execute, pool},
-    workers::until,
+    wait::until,
 };
 
 /// One process of a browser, by its number outside.

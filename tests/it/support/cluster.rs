@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::{
     server::{LOGIN, PASSWORD, Server, free_port},
-    workers::until,
+    wait::until,
 };
 
 /// The slots of each master.

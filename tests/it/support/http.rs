@@ -13,8 +13,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// No test waits longer for anything.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+use super::wait::within;
 
 /// The API of one process.
 pub(crate) struct TestApi {
@@ -63,21 +62,6 @@ impl TestApi {
         client.ask("GET", path).await;
         client.reply().await
     }
-}
-
-/// Waits for `future`, but not for ever.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
-    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("not in time: {what}"))
-}
-
-/// Waits until `holds` says so.
-pub(crate) async fn until<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
-    let looking = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    within(what, looking).await;
 }
 
 /// One connection.

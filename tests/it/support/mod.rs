@@ -12,4 +12,5 @@ pub(crate) mod redis;
 pub(crate) mod sandbox;
 pub(crate) mod sentinel;
 pub(crate) mod server;
+pub(crate) mod wait;
 pub(crate) mod workers;

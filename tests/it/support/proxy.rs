@@ -7,7 +7,10 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,6 +62,8 @@ struct Shared {
     server: SocketAddr,
     modes: watch::Sender<Mode>,
     dice: Mutex<ChaCha8Rng>,
+    /// Replies that were lost.
+    lost: AtomicUsize,
     /// By the port from which the server sees the connection.
     links: Mutex<HashMap<u16, Link>>,
     tasks: TaskTracker,
@@ -89,6 +94,7 @@ impl Proxy {
             server,
             modes: watch::channel(Mode::Pass).0,
             dice: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            lost: AtomicUsize::new(0),
             links: Mutex::default(),
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
@@ -125,6 +131,11 @@ impl Proxy {
     /// none.
     pub(crate) fn silence(&self, port: u16) -> bool {
         self.shared.links().get(&port).map(|link| link.deaf.cancel()).is_some()
+    }
+
+    /// How many replies were lost by chance.
+    pub(crate) fn lost(&self) -> usize {
+        self.shared.lost.load(Ordering::Relaxed)
     }
 
     /// How many connections there are.
@@ -222,6 +233,7 @@ async fn pump(
             }
             Mode::Trickle(_) => piece = DROP_BYTES,
             Mode::LoseReplies(share) if is_reply && shared.chance() < share => {
+                shared.lost.fetch_add(1, Ordering::Relaxed);
                 if shared.chance() < 0.5 {
                     return End::Cut;
                 }

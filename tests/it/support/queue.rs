@@ -13,7 +13,7 @@ use mondo_jobs::{
 use redis::AsyncCommands as _;
 use secrecy::SecretString;
 
-use super::{redis::TestRedis, workers::until};
+use super::{redis::TestRedis, wait::until};
 
 /// Long enough that no lease lapses by itself while a test runs.
 pub(crate) const LONG_LEASE: Duration = Duration::from_mins(10);
@@ -104,6 +104,15 @@ impl TestQueue {
 
     pub(crate) async fn counter(&self, name: &str) -> i64 {
         self.queue.stats().await.unwrap().counters.get(name).copied().unwrap_or(0)
+    }
+
+    /// How many pairs are ready; none while Redis is away.
+    pub(crate) async fn ready(&self) -> u64 {
+        self.queue.stats().await.map_or(0, |stats| stats.ready)
+    }
+
+    pub(crate) async fn until_ready(&self, count: u64) {
+        until("all pairs are ready", || async { self.ready().await == count }).await;
     }
 
     pub(crate) async fn healthy(&self) {

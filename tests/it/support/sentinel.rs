@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::{
     server::{LOGIN, PASSWORD, Server},
-    workers::until,
+    wait::until,
 };
 
 const SERVICE: &str = "mondo-test";

@@ -152,12 +152,3 @@ pub(crate) fn next_step(delivery: &Delivery) -> Commit {
         ..Commit::default()
     }
 }
-
-/// Waits until it holds.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "waited for a minute until {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}

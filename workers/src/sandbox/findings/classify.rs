@@ -1,9 +1,12 @@
 //! Decides what an event of the browser means for the page: which class of finding, and whether it blocks.
 
-use mondo_jobs::finding::{Coverage, FindingClass};
+use mondo_jobs::{
+    finding::{Coverage, FindingClass},
+    place::Place,
+};
 use serde::Deserialize;
 
-use super::{Observation, Place, stack};
+use super::{Observation, stack};
 use crate::sandbox::{
     browser::{
         events::{
@@ -236,11 +239,7 @@ fn find_from(source: &str, text: &str, line: u32) -> Option<Place> {
     let skipped: usize =
         source.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
     let start = skipped + source.get(skipped..)?.find(text)?;
-    let before = source.get(..start)?;
-    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
-    let line = u32::try_from(before.matches('\n').count()).ok()?;
-    let column = u32::try_from(before.get(line_start..)?.encode_utf16().count()).ok()?;
-    Some(Place { line: line + 1, column: column + 1 })
+    Some(Place::START.after(source.get(..start)?))
 }
 
 fn in_page(trace: Option<&StackTrace>) -> Option<Place> {

@@ -5,9 +5,12 @@ pub(super) mod stack;
 
 use std::collections::{HashMap, HashSet};
 
-use mondo_jobs::finding::{
-    Finding, FindingClass, Severity, StackFrame,
-    bounds::{FINDINGS_MAX, STACK_FRAMES_MAX, TEXT_CHARS_MAX},
+use mondo_jobs::{
+    finding::{
+        Finding, FindingClass, Severity, StackFrame,
+        bounds::{FINDINGS_MAX, STACK_FRAMES_MAX, TEXT_CHARS_MAX},
+    },
+    place::Place,
 };
 
 /// Findings beyond the list after which a page has shown all that it can.
@@ -15,22 +18,6 @@ const LEFT_OUT_MAX: u32 = 2000;
 
 /// The list takes no advice once it is this long, so that no page can hide a failure behind many small things.
 const LENGTH_FOR_ADVICE_MAX: usize = 100;
-
-/// A place in the page's source; line and column from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
-    pub(super) line: u32,
-    pub(super) column: u32,
-}
-
-impl Place {
-    /// From the browser's numbers, which count from 0 and may be negative for "nowhere".
-    pub(super) fn from_zero_based(line: i64, column: i64) -> Option<Self> {
-        let line = u32::try_from(line).ok()?.checked_add(1)?;
-        let column = u32::try_from(column).ok()?.checked_add(1)?;
-        Some(Self { line, column })
-    }
-}
 
 /// What was observed, before it is known when.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

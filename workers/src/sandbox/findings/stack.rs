@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use mondo_jobs::finding::{
-    StackFrame,
-    bounds::{FUNCTION_CHARS_MAX, STACK_FRAMES_MAX},
+use mondo_jobs::{
+    finding::{
+        StackFrame,
+        bounds::{FUNCTION_CHARS_MAX, STACK_FRAMES_MAX},
+    },
+    place::Place,
 };
 
-use super::Place;
 use crate::sandbox::{
     browser::events::{Paused, StackTrace},
     run::page::PAGE_URL,

@@ -7,6 +7,7 @@ use chromiumoxide::cdp::js_protocol::debugger::{
 };
 use mondo_jobs::{
     finding::{FindingClass, StackFrame},
+    place::Place,
     script::loops::{Loop, Loops},
 };
 
@@ -67,7 +68,8 @@ impl Run<'_> {
         let mut stack: Vec<StackFrame> = calls.into_iter().map(|(_, call)| call).collect();
         let is_in_loop = entered.is_some();
         if let (Some(call), Some(entered)) = (stack.first_mut(), entered) {
-            (call.line, call.column) = entered.of.start;
+            let Place { line, column } = entered.of.start;
+            (call.line, call.column) = (line, column);
         }
         let function = stack.first().and_then(|call| call.function.as_deref());
         let message = [
@@ -215,7 +217,7 @@ impl Entered {
 fn entered(loops: &Loops, calls: &[Call]) -> Vec<Entered> {
     let outermost_first = (1..=CALLS_MAX).zip(calls.iter().rev());
     let of_call = |(depth, (script, call)): (usize, &Call)| {
-        let loops = loops.around(call.line, call.column).into_iter();
+        let loops = loops.around(place_of(call)).into_iter();
         loops.map(move |of| Entered { depth, script: script.clone(), of }).collect::<Vec<_>>()
     };
     outermost_first.flat_map(of_call).collect()
@@ -235,17 +237,14 @@ fn outermost_call_of_itself(calls: &[Call]) -> usize {
 }
 
 /// For the browser, which counts from 0.
-fn location(script: &str, (line, column): (u32, u32)) -> Location {
-    let mut location = Location::new(script.to_owned(), i64::from(line) - 1);
-    location.column_number = Some(i64::from(column) - 1);
+fn location(script: &str, place: Place) -> Location {
+    let mut location = Location::new(script.to_owned(), i64::from(place.line) - 1);
+    location.column_number = Some(i64::from(place.column) - 1);
     location
 }
 
-fn is_in(place: &Location, of: Loop) -> bool {
-    let at = (place.line_number + 1, place.column_number.unwrap_or_default() + 1);
-    let holds = |from: (u32, u32), to: (u32, u32)| {
-        let wide = |(line, column): (u32, u32)| (i64::from(line), i64::from(column));
-        (wide(from)..wide(to)).contains(&at)
-    };
+fn is_in(location: &Location, of: Loop) -> bool {
+    let place = Place::from_zero_based(location.line_number, location.column_number.unwrap_or_default());
+    let holds = |from: Place, to: Place| place.is_some_and(|place| (from..to).contains(&place));
     holds(of.start, of.end) && !of.before.is_some_and(|(from, to)| holds(from, to))
 }
