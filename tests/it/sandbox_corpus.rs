@@ -54,6 +54,45 @@ async fn a_page_of_each_row_is_caught_in_place() {
     pool.close().await;
 }
 
+/// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
+/// is left empty, in the three hundredth frame, on a phone.
+const PATIENCE: [&str; 11] = [
+    "b14_wave_after_300_frames",
+    "e34_bubbles_at_a_steady_pace",
+    "f36_list_written_anew",
+    "f42_field_left_empty",
+    "f42_field_with_an_apostrophe",
+    "f42_number_below_zero",
+    "f42_select_fourth_choice",
+    "g46_canvas_empty_on_a_phone",
+    "g46_round_canvas_never_painted",
+    "g50_button_beside_shortcuts",
+    "g51_theme_that_hides_text",
+];
+
+#[tokio::test]
+async fn what_only_patience_shows_is_caught() {
+    let pool = pool(BackendChoice::Local, 2).await;
+    let mut faults = corpus::faults(&corpus::fixtures());
+    faults.retain(|fault| PATIENCE.contains(&fault.name.as_str()));
+    assert_eq!(faults.len(), PATIENCE.len());
+    let (first, second) = faults.split_at(faults.len() / 2);
+    tokio::join!(assert_caught(&pool, first), assert_caught(&pool, second));
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_list_of_choices_that_is_left_open_keeps_nobody_waiting() {
+    let pool = pool(BackendChoice::Local, 2).await;
+    let clean = corpus::clean(&corpus::fixtures());
+    let (_, page) = clean.iter().find(|(name, _)| name == "lists_of_choices").unwrap();
+    for seed in 0..4 {
+        let report = pool.execute(&Execution::new(page, seed)).await.unwrap();
+        assert_eq!(report.findings, [], "seed {seed}");
+    }
+    pool.close().await;
+}
+
 async fn assert_caught(pool: &BrowserPool, faults: &[Fault]) {
     for Fault { name, page, expected } in faults {
         let report = run(pool, page).await;

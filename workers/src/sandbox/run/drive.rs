@@ -37,11 +37,8 @@ const IDLE_PACE_MS: u32 = 50;
 /// Frames while nothing is done, half a second of page time.
 const IDLE_FRAMES: u32 = 10;
 
-/// The pace of the page's own animation in the long wait: 10 times a second.
+/// The pace of the page's own animation in both waits: 10 times a second, so that it is called 300 times in all.
 const LATE_PACE_MS: u32 = 100;
-
-/// The same in the longest wait, which is for timers.
-const LONG_PACE_MS: u32 = 1000;
 
 /// A step of both waits. Longer ones would make a page with slow timers look hung: with this one, it must need half
 /// again as long as it has.
@@ -137,6 +134,8 @@ impl Run<'_> {
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
+        // What use has brought up is looked at as well.
+        self.look_at_controls().await?;
         if unmoved && before.is_some() && before == view {
             self.found_still();
         }
@@ -145,7 +144,6 @@ impl Run<'_> {
 
     /// Waits longer, for what comes only after many seconds.
     async fn long(&mut self, until_ms: u64) -> Result<(), Stop> {
-        self.pace(LONG_PACE_MS).await?;
         self.wait(until_ms, LONG_STEPS_PER_FRAME).await?;
         self.pace(FULL_PACE_MS).await
     }
@@ -174,15 +172,17 @@ impl Run<'_> {
             self.frame(FRAME_MS, Draw::Yes).await?;
         }
         self.look_at_width().await?;
-        let elements = self.elements(None).await?;
+        if self.source.contains("resize") {
+            // A canvas that gets another size is empty until it is drawn anew.
+            self.look_at_canvases().await?;
+        }
+        let mut elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         order.shuffle(random);
         // What listens to fingers comes first.
         order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::swipes));
         for index in order.into_iter().take(TAPS_MAX) {
-            if let (Some(usable), Some(area)) =
-                (elements.list.get(index).cloned(), self.place(&elements, index).await?)
-            {
+            if let Some((usable, area)) = self.place(&mut elements, index).await? {
                 self.tap(&usable.words, area.at(0.5, 0.5)).await?;
                 if usable.swipes() {
                     self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;

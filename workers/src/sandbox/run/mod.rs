@@ -36,6 +36,7 @@ use serde_json::Value;
 use self::{
     limit::{
         Exceeded, Limit,
+        memory::Growth,
         watch::{Silence, Watch},
     },
     page::{PAGE_URL, Page},
@@ -170,8 +171,7 @@ pub(super) struct Run<'a> {
     pub(super) coverage: Option<Coverage>,
     /// The views on the way, where they are wanted.
     pub(super) views: Option<Vec<View>>,
-    /// How many elements the page had when it was first looked at.
-    pub(super) elements: Option<u64>,
+    growth: Growth,
 }
 
 pub(super) enum Happened {
@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
             dragged: None,
             coverage: None,
             views: None,
-            elements: None,
+            growth: Growth::default(),
         }
     }
 
@@ -313,6 +313,9 @@ impl<'a> Run<'a> {
     }
 
     async fn draw(&mut self, step_ms: f64, draw: Draw) -> Result<Option<Vec<u8>>, Stop> {
+        if draw != Draw::No {
+            self.close_list().await?;
+        }
         self.frames += 1;
         self.drawn_ms = self.page_ms;
         let due = self.page_ms - self.memory_looked_ms >= MEMORY_LOOK_MS;

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Point, keys::keys_for};
+use super::Point;
 use crate::sandbox::{
     browser::cdp::CdpError,
     run::{Draw, Run, Stop, drive::IDLE_FRAME_MS},
@@ -23,8 +23,19 @@ const FRESH_USES_MAX: usize = 8;
 /// The most places to drop something that are looked at for one that a person could reach.
 const TARGETS_MAX: usize = 8;
 
-/// The most buttons that are pressed twice in a row: a list may end at the third press.
-const TWICE_MAX: usize = 6;
+/// The most buttons that are pressed several times in a row, and how often: a list may end at the third press in all.
+const REPEATED_MAX: usize = 6;
+const REPEATS: usize = 2;
+
+/// The most further choices of a list that are made after the first.
+const CHOICES_MAX: usize = 3;
+
+/// What a field is given first, to what it says already, and what it is given later, in its place: little of what pages
+/// forget to think of looks like a name or a sum.
+const TEXT: &str = "Moss 7";
+const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
+const DIGITS: [&str; 2] = ["7", "777"];
+const NUMBERS: [&str; 3] = ["", "0", "-5"];
 
 /// Where something large is clicked, as shares of its width and height: what is in the middle, around it, and at the
 /// edges, where a board has other neighbours.
@@ -38,8 +49,8 @@ const PLACE: &str = include_str!("place.js");
 /// those that nobody could have seen then.
 const TELL: &str = "function (before) {
   const seen = new Set((before ?? []).filter((entry) => entry.visible).map((entry) => entry.element));
-  return this.map(({ element, kind, words, extras, visible }) => {
-    return { kind, words, extras, visible, fresh: !seen.has(element) };
+  return this.map(({ element, kind, words, extras, choices, visible }) => {
+    return { kind, words, extras, choices, visible, fresh: !seen.has(element) };
   });
 }";
 
@@ -60,15 +71,25 @@ const PICK: &str = "function (index) {
 pub(in crate::sandbox::run) struct Usable {
     pub(in crate::sandbox::run) kind: String,
     pub(in crate::sandbox::run) words: String,
-    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`.
+    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, and `left` for a field.
     extras: Vec<String>,
+    /// How many there are to choose from.
+    choices: usize,
     visible: bool,
     fresh: bool,
 }
 
 impl Usable {
     pub(in crate::sandbox::run) fn swipes(&self) -> bool {
-        self.extras.iter().any(|extra| extra == "touchmove")
+        self.wants("touchmove")
+    }
+
+    fn is_field(&self) -> bool {
+        self.kind == "text" || self.kind == "number"
+    }
+
+    fn wants(&self, extra: &str) -> bool {
+        self.extras.iter().any(|other| other == extra)
     }
 }
 
@@ -76,6 +97,13 @@ impl Usable {
 pub(in crate::sandbox::run) struct Elements {
     pub(in crate::sandbox::run) list: Vec<Usable>,
     object: Option<RemoteObjectId>,
+}
+
+/// What `place.js` gives.
+#[derive(Deserialize)]
+struct Placed {
+    area: Area,
+    words: Option<String>,
 }
 
 /// Where an element is: left, top, width and height in CSS pixels.
@@ -97,18 +125,20 @@ impl Run<'_> {
         random: &mut ChaCha8Rng,
         again: bool,
     ) -> Result<Elements, Stop> {
-        let elements = self.elements(None).await?;
+        let mut elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         if again {
             order.shuffle(random);
+            // What is written in fields is meant for the buttons.
+            order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::is_field));
         }
         order.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.visible));
         order.truncate(USES_MAX);
         for (number, index) in order.into_iter().enumerate() {
-            self.use_one(&elements, index, random).await?;
             let pressed = elements.list.get(index).is_some_and(|usable| usable.kind == "button");
-            if again && pressed && number < TWICE_MAX {
-                self.use_one(&elements, index, random).await?;
+            let times = if again && pressed && number < REPEATED_MAX { REPEATS } else { 1 };
+            for _ in 0..times {
+                self.use_one(&mut elements, index, again, random).await?;
             }
         }
         for _ in 0..3 {
@@ -125,28 +155,25 @@ impl Run<'_> {
         before: Elements,
         random: &mut ChaCha8Rng,
     ) -> Result<Elements, Stop> {
-        let elements = self.elements(Some(&before)).await?;
+        let mut elements = self.elements(Some(&before)).await?;
         let fresh = |usable: &Usable| usable.fresh && usable.visible && usable.words != "page";
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         order.retain(|index| elements.list.get(*index).is_some_and(fresh));
         order.truncate(FRESH_USES_MAX);
         for index in order {
-            self.use_one(&elements, index, random).await?;
+            self.use_one(&mut elements, index, false, random).await?;
         }
         Ok(elements)
     }
 
     async fn use_one(
         &mut self,
-        elements: &Elements,
+        elements: &mut Elements,
         index: usize,
+        again: bool,
         random: &mut ChaCha8Rng,
     ) -> Result<(), Stop> {
-        let (Some(usable), Some(area)) =
-            (elements.list.get(index).cloned(), self.place(elements, index).await?)
-        else {
-            return Ok(());
-        };
+        let Some((usable, area)) = self.place(elements, index).await? else { return Ok(()) };
         match usable.kind.as_str() {
             "draggable" => {
                 self.click(&usable.words, area.at(0.5, 0.5)).await?;
@@ -154,6 +181,7 @@ impl Run<'_> {
                 self.carry(&usable.words, area.at(0.5, 0.5), target).await?;
             }
             "picker" => self.pick(elements, index, &usable.words).await?,
+            _ if again && usable.is_field() => self.overwrite(&usable, area, random).await?,
             _ => self.use_element(&usable, area, random).await?,
         }
         for extra in &usable.extras {
@@ -173,7 +201,7 @@ impl Run<'_> {
     /// Some place where things can be dropped.
     async fn target(
         &mut self,
-        elements: &Elements,
+        elements: &mut Elements,
         random: &mut ChaCha8Rng,
     ) -> Result<Option<(String, Point)>, Stop> {
         let mut targets: Vec<usize> = (0..elements.list.len()).collect();
@@ -181,9 +209,8 @@ impl Run<'_> {
         targets.shuffle(random);
         targets.truncate(TARGETS_MAX);
         for index in targets {
-            if let Some(area) = self.place(elements, index).await? {
-                let words = elements.list.get(index).map(|usable| usable.words.clone());
-                return Ok(words.map(|words| (words, area.at(0.5, 0.5))));
+            if let Some((usable, area)) = self.place(elements, index).await? {
+                return Ok(Some((usable.words, area.at(0.5, 0.5))));
             }
         }
         Ok(None)
@@ -214,31 +241,54 @@ impl Run<'_> {
             }
             "select" => {
                 self.click(words, area.at(0.5, 0.5)).await?;
-                for key in
-                    keys_for("").iter().filter(|key| matches!(key.name.as_str(), "ArrowDown" | "Enter"))
-                {
-                    self.press(key).await?;
+                self.press_named("ArrowDown").await?;
+                self.press_named("Enter").await?;
+                for _ in 0..usable.choices.saturating_sub(2).min(CHOICES_MAX) {
+                    self.press_named("ArrowDown").await?;
                 }
                 Ok(())
             }
-            "text" | "number" => {
-                self.click(words, area.at(0.5, 0.5)).await?;
-                if usable.kind == "number" {
-                    self.write(words, "7").await?;
-                    // More digits than the page may have thought of.
-                    return self.write(words, "777").await;
-                }
-                self.write(words, "Moss 7").await?;
-                let enter = keys_for("").into_iter().find(|key| key.name == "Enter");
-                match enter {
-                    Some(enter) => self.press(&enter).await,
-                    None => Ok(()),
-                }
-            }
+            "text" | "number" => self.fill(usable, area.at(0.5, 0.5)).await,
             // The page as a whole, for its rarer inputs only.
             "surface" | "target" => Ok(()),
             _ => self.click(words, area.at(0.5, 0.5)).await,
         }
+    }
+
+    /// Writes into a field; one that wants to know is left empty before.
+    async fn fill(&mut self, usable: &Usable, at: Point) -> Result<(), Stop> {
+        let words = usable.words.as_str();
+        self.click(words, at).await?;
+        if usable.wants("left") {
+            self.press_named("Tab").await?;
+            self.click(words, at).await?;
+        }
+        if usable.kind == "number" {
+            for digits in DIGITS {
+                self.write(words, digits).await?;
+            }
+            return Ok(());
+        }
+        self.write(words, TEXT).await?;
+        self.press_named("Enter").await
+    }
+
+    /// Writes other things into a field, in the place of what it says; the last is left there.
+    async fn overwrite(&mut self, usable: &Usable, area: Area, random: &mut ChaCha8Rng) -> Result<(), Stop> {
+        let at = area.at(0.5, 0.5);
+        if usable.kind == "number" {
+            let mut numbers = NUMBERS;
+            numbers.shuffle(random);
+            for number in numbers {
+                self.write_over(&usable.words, at, number).await?;
+            }
+            return Ok(());
+        }
+        for text in TEXTS {
+            self.write_over(&usable.words, at, text).await?;
+            self.press_named("Enter").await?;
+        }
+        Ok(())
     }
 
     /// Looks at what there is to use; what is fresh is told by the look `before`.
@@ -260,16 +310,25 @@ impl Run<'_> {
         Ok(Elements { list, object: Some(object) })
     }
 
+    /// One of them and where it is now, if a person could use it.
     pub(in crate::sandbox::run) async fn place(
         &mut self,
-        elements: &Elements,
+        elements: &mut Elements,
         index: usize,
-    ) -> Result<Option<Area>, Stop> {
-        let Some(object) = elements.object.clone() else { return Ok(None) };
+    ) -> Result<Option<(Usable, Area)>, Stop> {
+        let (Some(object), Some(usable)) = (elements.object.clone(), elements.list.get_mut(index)) else {
+            return Ok(None);
+        };
         let mut place = call_on(object, PLACE);
         place.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
         place.return_by_value = Some(true);
-        Ok(serde_json::from_value(self.told(&place).await?).ok())
+        let Ok(Placed { area, words }) = serde_json::from_value(self.told(&place).await?) else {
+            return Ok(None);
+        };
+        if let Some(words) = words {
+            usable.words = words;
+        }
+        Ok(Some((usable.clone(), area)))
     }
 
     /// What a call on something of the page's gives: null where the page has loaded itself anew since.

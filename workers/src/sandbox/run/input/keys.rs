@@ -65,6 +65,11 @@ pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
     keys
 }
 
+/// The key of that name without a character.
+pub(in crate::sandbox) fn key(name: &str) -> Option<Key> {
+    NAMED.iter().find(|(other, ..)| *other == name).map(named)
+}
+
 /// Whether the source names this key: then it means to handle it.
 pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool {
     mentions_keyboard(source) && (quotes(source, name) || quotes(source, code))

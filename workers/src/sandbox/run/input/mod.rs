@@ -26,6 +26,12 @@ const CONTROL: i64 = 2;
 const HELD_STEPS: u32 = 4;
 const HELD_STEP_MS: f64 = 250.0;
 
+/// Whether a list of choices is open.
+const OPEN_LIST: &str = "(() => {
+  const open = (root) => root.querySelector('select:open') || [...root.querySelectorAll('*')].some(({ shadowRoot }) => shadowRoot && open(shadowRoot));
+  return Boolean(open(document));
+})()";
+
 /// A point of the viewport, in CSS pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Point {
@@ -115,11 +121,54 @@ impl Run<'_> {
         self.delivered_in_a_row(vec![released]).await
     }
 
+    /// The same for a key without a character, by its name.
+    pub(super) async fn press_named(&mut self, name: &str) -> Result<(), Stop> {
+        match keys::key(name) {
+            Some(key) => self.press(&key).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes a list of choices that was left open: it is a window of its own, and as long as it is there, no frame is
+    /// drawn.
+    pub(super) async fn close_list(&mut self) -> Result<(), Stop> {
+        if !self.source.contains("select") || self.read::<bool>(OPEN_LIST).await? != Some(true) {
+            return Ok(());
+        }
+        let Some(escape) = keys::key("Escape") else { return Ok(()) };
+        // The list takes it. Its release would reach the page.
+        self.call(&keyboard(DispatchKeyEventType::RawKeyDown, &escape)).await.map(drop)
+    }
+
     /// Writes text into what has the focus.
     pub(super) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
         self.begin_input(&format!("type \"{text}\" into {words}"));
         let input = self.page.send(&InsertTextParams::new(text)).untyped();
         self.delivered(vec![input], Draw::No).await
+    }
+
+    /// Marks all that a field says, and writes something else in its place, or nothing.
+    pub(super) async fn write_over(&mut self, words: &str, at: Point, text: &str) -> Result<(), Stop> {
+        let what =
+            if text.is_empty() { format!("clear {words}") } else { format!("type \"{text}\" over {words}") };
+        self.begin_input(&what);
+        let marks =
+            [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased].map(|kind| {
+                let mut event = mouse(kind, at);
+                // The third of three clicks.
+                event.click_count = Some(3);
+                self.page.send(&event).untyped()
+            });
+        self.delivered_in_a_row(marks.into()).await?;
+        let inputs = match keys::key("Delete") {
+            Some(delete) if text.is_empty() => {
+                [DispatchKeyEventType::RawKeyDown, DispatchKeyEventType::KeyUp]
+                    .map(|kind| self.page.send(&keyboard(kind, &delete)).untyped())
+                    .into()
+            }
+            _ => vec![self.page.send(&InsertTextParams::new(text)).untyped()],
+        };
+        self.delivered(inputs, Draw::No).await
     }
 
     /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.

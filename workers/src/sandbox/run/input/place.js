@@ -1,7 +1,10 @@
-// Called on what probe.js found: where the element with this index is now, as [left, top, width, height] of its
-// visible part in CSS pixels, or null when a person could not use it.
+// Called on what probe.js found: where the element with this index is now, as { area, words }: left, top, width and
+// height of its visible part in CSS pixels, and its words if another element has taken its place. Null when a person
+// could not use it.
 function (index) {
-  const { element } = this[index];
+  const entry = this[index];
+  const words = entry.element.isConnected ? null : this.renew(entry);
+  const { element } = entry;
   if (!element.isConnected || element.disabled) return null;
   let box = element.getBoundingClientRect();
   if (box.bottom > window.innerHeight || box.top < 0) {
@@ -21,5 +24,5 @@ function (index) {
   }
   const root = element === document.documentElement;
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
-  return [left, top, right - left, bottom - top];
+  return { area: [left, top, right - left, bottom - top], words };
 }

@@ -1,5 +1,6 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
-// { element, kind, words, extras, visible }, in document order; extras are the rarer inputs that it listens to.
+// { element, kind, words, extras, choices, visible, way }, in document order; extras are the rarer inputs that it
+// listens to, choices how many there are, and way leads to it from the top of the document, read backwards.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   const listensTo = (element, names) => {
@@ -14,6 +15,11 @@
   const rare = ["dblclick", "contextmenu", "wheel", "touchmove"];
   const holds = (...targets) => targets.some((target) => target && listensTo(target, ["mousedown", "pointerdown"])) && targets.some((target) => target && listensTo(target, ["mouseup", "pointerup", "mouseleave"]));
   const listens = (element) => listensTo(element, ["drop", "click", "mouseup", "pointerup", "touchstart", "touchend", ...rare, ...enters, ...moves]);
+  // Told to the field, or to what is around it.
+  const isLeft = (field) => {
+    for (let target = field; target; target = target.parentElement) if (listensTo(target, ["focusout", ...(target === field ? ["blur"] : [])])) return true;
+    return false;
+  };
   const extrasOf = (...targets) => [...rare.filter((name) => targets.some((target) => target && listensTo(target, [name]))), ...(holds(...targets) ? ["held"] : [])];
   const kindOf = (element) => {
     const tag = element.tagName.toLowerCase();
@@ -29,14 +35,36 @@
     if (["color", "date", "datetime-local", "month", "time", "week"].includes(element.type)) return "picker";
     return element.type === "number" ? "number" : "text";
   };
-  const wordsOf = (element) => {
+  const wordsOf = (element, kind) => {
     const tag = element.tagName.toLowerCase().slice(0, 40);
     const name = (element.getAttribute("aria-label") || element.value || element.textContent || "").trim().replace(/\s+/g, " ").slice(0, 40);
-    const label = name && kindOf(element) === "button" ? ` "${name}"` : "";
+    const label = name && kind === "button" ? ` "${name}"` : "";
     const id = element.id ? `#${element.id.slice(0, 40)}` : "";
     return tag + (label || id);
   };
+  const indexes = new Map();
+  const indexOf = (child) => {
+    const parent = child.parentNode;
+    if (!indexes.has(parent)) indexes.set(parent, new Map([...parent.children].map((other, index) => [other, index])));
+    return indexes.get(parent).get(child);
+  };
+  const wayTo = (element) => {
+    const way = [];
+    for (let place = element; place.parentNode; place = place.parentNode) way.push({ parent: place.parentNode, index: indexOf(place), tag: place.tagName });
+    return way;
+  };
   const found = [];
+  // Many pages write a list anew whenever something in it is used. To a person what is now in an element's place is
+  // that element. Gives its words; nothing where the place is gone.
+  found.renew = (entry) => {
+    const top = entry.way.findIndex(({ parent }) => parent.isConnected);
+    if (top === -1) return null;
+    const down = entry.way.slice(0, top + 1).reverse();
+    const element = down.reduce((place, { index, tag }) => (place?.children[index]?.tagName === tag ? place.children[index] : null), down[0].parent);
+    if (!element) return null;
+    entry.element = element;
+    return wordsOf(element, entry.kind);
+  };
   const foundMax = 1000;
   const inside = (root, chosen) => [...root.querySelectorAll(chosen)].flatMap((element) => (element.shadowRoot ? [element, ...inside(element.shadowRoot, "*")] : [element]));
   for (const element of inside(document, "body *")) {
@@ -44,14 +72,20 @@
     if (element.matches("script,style,option,br")) continue;
     const kind = kindOf(element);
     if (kind === "skip") continue;
-    if (element.matches(usable) || listens(element)) {
-      found.push({ element, kind, words: wordsOf(element), extras: extrasOf(element), visible: element.checkVisibility({ visibilityProperty: true }) });
+    // A click on what is around a list opens the list, which is used by itself.
+    const listed = element.matches(usable) && !(element.matches("label") && element.querySelector("select"));
+    if (listed || listens(element)) {
+      const visible = element.checkVisibility({ visibilityProperty: true });
+      const extras = extrasOf(element);
+      if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
+      const choices = kind === "select" ? element.length : 0;
+      found.push({ element, kind, words: wordsOf(element, kind), extras, choices, visible, way: wayTo(element) });
     }
   }
   // A page that listens on its whole surface is used by clicking anywhere.
   const surface = [window, document, document.documentElement, document.body];
   const extras = extrasOf(...surface);
   const whole = surface.some((target) => target && listens(target)) && !found.some((entry) => entry.kind === "area");
-  if (whole || extras.length) found.push({ element: document.documentElement, kind: whole ? "area" : "surface", words: "page", extras, visible: true });
+  if (whole || extras.length) found.push({ element: document.documentElement, kind: whole ? "area" : "surface", words: "page", extras, choices: 0, visible: true, way: [] });
   return found;
 })()

@@ -16,10 +16,26 @@ const MEMORY_BYTES_MAX: u64 = 400 * 1024 * 1024;
 /// How many elements a page may add to those it had at first.
 const ELEMENTS_ADDED_MAX: u64 = 10_000;
 
+/// How many elements are added between two looks at a page that adds them all the time, and how many such looks in a row
+/// there are: over twelve seconds of page time.
+const STEADY_MIN: u64 = 40;
+const STEADY_LOOKS: u32 = 6;
+
 /// A frame is a document of its own and counts as many elements. Only names that no page can give another meaning: a
 /// `length` of the page's own would count.
 const COUNT: &str =
     "document.getElementsByTagName('*').length + 50 * document.querySelectorAll('iframe,frame').length";
+
+/// How the number of elements has changed.
+#[derive(Debug, Default)]
+pub(in crate::sandbox) struct Growth {
+    /// How many there were at the first look.
+    first: Option<u64>,
+    /// How many at the last.
+    last: u64,
+    /// Looks in a row at which there were many more than before.
+    looks: u32,
+}
 
 impl Run<'_> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
@@ -51,13 +67,25 @@ impl Run<'_> {
         self.found(Observation::blocking(FindingClass::Memory, &message, None));
     }
 
+    /// Reports a page that adds elements all the time, though not yet too many.
+    fn look_at_pace(&mut self, now: u64) {
+        let Growth { last, looks, .. } = self.growth;
+        self.growth.looks = if now >= last.saturating_add(STEADY_MIN) { looks + 1 } else { 0 };
+        self.growth.last = now;
+        if self.growth.looks == STEADY_LOOKS {
+            let message = "the page adds elements all the time, twenty a second or more, and removes none";
+            self.found(Observation::advice(FindingClass::Memory, message, None));
+        }
+    }
+
     /// Reports a page that adds elements without end.
     pub(in crate::sandbox::run) async fn look_at_growth(&mut self) -> Result<(), Stop> {
         let mut count = EvaluateParams::new(COUNT);
         count.silent = Some(true);
         let value = self.call(&count).await?.result.value;
         let Some(now) = value.as_ref().and_then(Value::as_u64) else { return Ok(()) };
-        let first = *self.elements.get_or_insert(now);
+        let first = *self.growth.first.get_or_insert(now);
+        self.look_at_pace(now);
         if now <= first.saturating_add(ELEMENTS_ADDED_MAX) {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! of a page (`watch`): on a busy machine a page takes longer, and that is no fault of the page.
 
 mod hang;
-mod memory;
+pub(super) mod memory;
 pub(super) mod watch;
 
 use std::time::Duration;

@@ -15,9 +15,11 @@
   };
   const visible = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled && !element.closest("[inert],[aria-hidden=true]");
 
-  // A control is heard when it, or anything around it, listens to what is done with it.
-  const presses = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "touchstart", "touchend", "dblclick", "keydown", "keyup", "focus"];
-  const changes = [...presses, "input", "change", "keypress", "beforeinput", "blur", "focusout", "wheel"];
+  // A control is heard when it, or anything around it, listens to what is done with it. Keys that a page listens to as a
+  // whole are seldom meant for a button.
+  const presses = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "touchstart", "touchend", "dblclick"];
+  const keys = ["keydown", "keyup", "focus"];
+  const changes = [...presses, ...keys, "input", "change", "keypress", "beforeinput", "blur", "focusout", "wheel"];
   const hears = (target, names) => {
     // Asking for the listeners compiles the attributes, and one that does not parse is to be found when it is used.
     const attributes = target.getAttributeNames ? target.getAttributeNames().filter((name) => name.startsWith("on")) : [];
@@ -37,7 +39,7 @@
   const isStyled = (element) => styled && ["checkbox", "radio"].includes(element.type);
   const does = (element) => element.matches("[popovertarget],[command],[download],summary,form button,form input,details *") || element.closest("label,form");
   for (const element of document.querySelectorAll("button,[role=button],input[type=button],a[href='#'],a[href='']")) {
-    if (visible(element) && !heard(element, presses) && !does(element)) tell("control", `nothing listens to ${named(element)}`, element);
+    if (visible(element) && !heard(element, presses) && !hears(element, keys) && !does(element)) tell("control", `nothing listens to ${named(element)}`, element);
   }
   for (const element of document.querySelectorAll("input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image]),select,textarea")) {
     if (visible(element) && !element.readOnly && !heard(element, changes) && !isRead(element) && !isStyled(element) && !element.closest("form")) {

@@ -75,6 +75,11 @@ impl Run<'_> {
             let place = classify::find(self.source, &covered.tag);
             self.found(Observation::advice(FindingClass::Control, &covered.message, place));
         }
+        self.look_at_canvases().await
+    }
+
+    /// The same without a look at what is covered.
+    pub(super) async fn look_at_canvases(&mut self) -> Result<Option<Vec<u8>>, Stop> {
         let canvases = self.read::<Vec<Canvas>>(CANVASES).await?.unwrap_or_default();
         let screenshot = self.frame(FRAME_MS, Draw::Screenshot).await?;
         let Some(png) = screenshot.clone() else { return Ok(None) };
