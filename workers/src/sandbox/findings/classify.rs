@@ -23,12 +23,19 @@ pub(in crate::sandbox) fn exception(details: &ExceptionDetails, source: &str) ->
     // The very first character is where the browser puts what it has no place for.
     let somewhere = (details.line_number, details.column_number) != (0, 0);
     let own = somewhere && details.url.as_deref() == Some(PAGE_URL);
+    let own = own && (details.line_number > 0 || has_code(source.lines().next().unwrap_or_default()));
     let direct = Place::from_zero_based(details.line_number, details.column_number).filter(|_| own);
     let place = direct.or_else(|| in_page(details.stack_trace.as_ref()));
     let stack = stack::of_trace(details.stack_trace.as_ref());
     let stack = if stack.is_empty() { stack::in_text(&text) } else { stack };
     error(&text, details.text.contains("(in promise)"), named(&text, source, place).or(place))
         .with_stack(stack)
+}
+
+/// Whether there can be code in a line of the page. In the attribute of an element that a script made, the browser counts
+/// from the attribute: the first line is meant only where it holds code.
+fn has_code(line: &str) -> bool {
+    line.contains("<script") || line.contains(" on") || line.contains("javascript:")
 }
 
 /// The browser gives the place of the whole script, or none, for what it notices before a script runs. The message
