@@ -383,9 +383,9 @@ impl Timer {
         Self { base: Instant::now(), delays_us: Mutex::default(), ended, others, walker }
     }
 
-    /// Says when a job is added.
+    /// Says when a job is added, and carries as much as others do.
     fn stamp(&self) -> String {
-        self.base.elapsed().as_micros().to_string()
+        format!("{:0>ENVELOPE_BYTES$}", self.base.elapsed().as_micros())
     }
 }
 

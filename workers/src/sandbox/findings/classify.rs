@@ -35,7 +35,12 @@ pub(in crate::sandbox) fn exception(details: &ExceptionDetails, source: &str) ->
 /// Whether there can be code in a line of the page. In the attribute of an element that a script made, the browser counts
 /// from the attribute: the first line is meant only where it holds code.
 fn has_code(line: &str) -> bool {
-    line.contains("<script") || line.contains(" on") || line.contains("javascript:")
+    let line = line.to_ascii_lowercase();
+    let handles = |rest: &str| {
+        let name = rest.trim_start_matches(|symbol: char| symbol.is_ascii_alphabetic());
+        name.len() < rest.len() && name.trim_start().starts_with('=')
+    };
+    line.contains("<script") || line.contains("javascript:") || line.split("on").skip(1).any(handles)
 }
 
 /// The browser gives the place of the whole script, or none, for what it notices before a script runs. The message
@@ -276,6 +281,19 @@ mod tests {
         assert_eq!(class("ReferenceError: x", false), FindingClass::Reference);
         assert_eq!(class("RangeError: x", false), FindingClass::Exception);
         assert_eq!(class("TypeError: x", true), FindingClass::Rejection);
+    }
+
+    #[test]
+    fn a_line_with_a_script_or_a_handler_has_code() {
+        for (line, code) in [
+            ("<!DOCTYPE html><SCRIPT>", true),
+            ("<p\tonClick = 'go()'>", true),
+            ("<a href=JavaScript:go()>", true),
+            ("<!-- based on one of two, only -->", false),
+            ("<!DOCTYPE html>", false),
+        ] {
+            assert_eq!(has_code(line), code, "{line}");
+        }
     }
 
     #[test]

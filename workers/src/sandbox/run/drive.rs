@@ -51,11 +51,14 @@ const LONG_STEPS_PER_FRAME: u32 = 4;
 /// When the page has been used and is looked at, in milliseconds of page time; the long wait follows.
 const LATE_UNTIL_MS: u64 = 10_200;
 
+/// Steps that a page has to draw anew once its size has changed: over a second.
+const REDRAW_STEPS: u32 = 16;
+
 /// The most that are tapped on the phone.
 const TAPS_MAX: usize = 4;
 
 /// A common phone, in CSS pixels.
-const PHONE: (i64, i64) = (390, 844);
+const PHONE: (i32, i32) = (390, 844);
 
 const INIT: &str = include_str!("init.js");
 
@@ -121,7 +124,7 @@ impl Run<'_> {
         self.look_at_speed(used / f64::from(IDLE_FRAMES - 1));
         let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
         let view = self.frame(IDLE_FRAME_MS, draw).await?;
-        self.look_at_controls().await?;
+        self.look_at_controls(false).await?;
         self.pace(FULL_PACE_MS).await?;
         Ok(early.is_some() && early == view)
     }
@@ -135,7 +138,7 @@ impl Run<'_> {
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
         // What use has brought up is looked at as well.
-        self.look_at_controls().await?;
+        self.look_at_controls(true).await?;
         if unmoved && before.is_some() && before == view {
             self.found_still();
         }
@@ -173,8 +176,11 @@ impl Run<'_> {
         }
         self.look_at_width().await?;
         if self.source.contains("resize") {
-            // A canvas that gets another size is empty until it is drawn anew.
-            self.look_at_canvases().await?;
+            // A canvas that gets another size is empty until it is drawn anew, which may take its time.
+            for _ in 0..REDRAW_STEPS {
+                self.pass(FULL_PACE_STEP_MS).await?;
+            }
+            self.look_at_canvases(PHONE.0).await?;
         }
         let mut elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();

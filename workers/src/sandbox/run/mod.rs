@@ -342,6 +342,7 @@ impl<'a> Run<'a> {
 
     /// Draws the last moment once more: to the page no time has passed, and the frame counts for nothing.
     pub(super) async fn draw_again(&mut self) -> Result<(), Stop> {
+        self.close_list().await?;
         self.begin_frame(FRAME_MS, Draw::Yes).await.map(drop)
     }
 

@@ -37,7 +37,7 @@ use crate::sandbox::browser::{
 pub(in crate::sandbox) const PAGE_URL: &str = "https://sandbox.invalid/";
 
 /// The desktop viewport, in CSS pixels.
-pub(in crate::sandbox) const DESKTOP: (i64, i64) = (1280, 720);
+pub(in crate::sandbox) const DESKTOP: (i32, i32) = (1280, 720);
 
 /// What the page takes the time to be when it starts, seconds since the Unix epoch: 2026-01-01 12:00 UTC.
 pub(in crate::sandbox) const CLOCK_START_SECS: f64 = 1_767_268_800.0;
@@ -80,7 +80,7 @@ impl Page {
         let mut new_target = CreateTargetParams::new("about:blank");
         new_target.browser_context_id = Some(context.clone());
         new_target.enable_begin_frame_control = Some(true);
-        (new_target.width, new_target.height) = (Some(DESKTOP.0), Some(DESKTOP.1));
+        (new_target.width, new_target.height) = (Some(DESKTOP.0.into()), Some(DESKTOP.1.into()));
         let target = cdp.call(None, &new_target, PREPARE_MAX).await?.target_id;
         // The main frame has the id of its target.
         let frame = target.inner().clone();

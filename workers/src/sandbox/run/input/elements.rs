@@ -58,6 +58,7 @@ const TELL: &str = "function (before) {
 const PICK: &str = "function (index) {
   const { element } = this[index];
   const values = { color: '#336699', date: '2024-02-29', 'datetime-local': '2024-02-29T13:37', month: '2024-02', time: '13:37', week: '2024-W09' };
+  if (!(element.type in values)) return;
   element.value = values[element.type];
   for (const kind of ['input', 'change']) {
     const event = document.createEvent('Event');
@@ -129,15 +130,22 @@ impl Run<'_> {
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         if again {
             order.shuffle(random);
-            // What is written in fields is meant for the buttons.
-            order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::is_field));
         }
         order.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.visible));
+        if again {
+            // What is written in fields is meant for the buttons, and must not crowd them out.
+            let is_field = |index: &usize| elements.list.get(*index).is_some_and(Usable::is_field);
+            let (mut fields, others): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_field);
+            fields.truncate(USES_MAX / 2);
+            order = [fields, others].concat();
+        }
         order.truncate(USES_MAX);
-        for (number, index) in order.into_iter().enumerate() {
+        let mut repeated = 0;
+        for index in order {
             let pressed = elements.list.get(index).is_some_and(|usable| usable.kind == "button");
-            let times = if again && pressed && number < REPEATED_MAX { REPEATS } else { 1 };
-            for _ in 0..times {
+            let repeats = again && pressed && repeated < REPEATED_MAX;
+            repeated += usize::from(repeats);
+            for _ in 0..if repeats { REPEATS } else { 1 } {
                 self.use_one(&mut elements, index, again, random).await?;
             }
         }
@@ -181,7 +189,8 @@ impl Run<'_> {
                 self.carry(&usable.words, area.at(0.5, 0.5), target).await?;
             }
             "picker" => self.pick(elements, index, &usable.words).await?,
-            _ if again && usable.is_field() => self.overwrite(&usable, area, random).await?,
+            _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
+            _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
             _ => self.use_element(&usable, area, random).await?,
         }
         for extra in &usable.extras {
@@ -248,7 +257,6 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            "text" | "number" => self.fill(usable, area.at(0.5, 0.5)).await,
             // The page as a whole, for its rarer inputs only.
             "surface" | "target" => Ok(()),
             _ => self.click(words, area.at(0.5, 0.5)).await,
@@ -256,12 +264,20 @@ impl Run<'_> {
     }
 
     /// Writes into a field; one that wants to know is left empty before.
-    async fn fill(&mut self, usable: &Usable, at: Point) -> Result<(), Stop> {
+    async fn fill(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        usable: &Usable,
+        area: Area,
+    ) -> Result<(), Stop> {
         let words = usable.words.as_str();
-        self.click(words, at).await?;
+        self.click(words, area.at(0.5, 0.5)).await?;
         if usable.wants("left") {
             self.press_named("Tab").await?;
-            self.click(words, at).await?;
+            // What the page says to that may have moved it.
+            let Some((_, area)) = self.place(elements, index).await? else { return Ok(()) };
+            self.click(words, area.at(0.5, 0.5)).await?;
         }
         if usable.kind == "number" {
             for digits in DIGITS {
@@ -274,19 +290,27 @@ impl Run<'_> {
     }
 
     /// Writes other things into a field, in the place of what it says; the last is left there.
-    async fn overwrite(&mut self, usable: &Usable, area: Area, random: &mut ChaCha8Rng) -> Result<(), Stop> {
-        let at = area.at(0.5, 0.5);
-        if usable.kind == "number" {
-            let mut numbers = NUMBERS;
-            numbers.shuffle(random);
-            for number in numbers {
-                self.write_over(&usable.words, at, number).await?;
-            }
-            return Ok(());
+    async fn overwrite(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        usable: &Usable,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(), Stop> {
+        let is_number = usable.kind == "number";
+        let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
+        if is_number {
+            texts.shuffle(random);
         }
-        for text in TEXTS {
-            self.write_over(&usable.words, at, text).await?;
-            self.press_named("Enter").await?;
+        for text in texts {
+            // The page may have moved it, or written it anew.
+            let Some((Usable { words, .. }, area)) = self.place(elements, index).await? else {
+                return Ok(());
+            };
+            self.write_over(&words, area.at(0.5, 0.5), text).await?;
+            if !is_number {
+                self.press_named("Enter").await?;
+            }
         }
         Ok(())
     }

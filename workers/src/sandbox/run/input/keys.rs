@@ -60,7 +60,7 @@ pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
     }
     if source.contains("ctrlKey") || source.contains("metaKey") {
         let named = ('a'..='z').filter(|letter| names_character(source, *letter)).take(CONTROLLED_MAX);
-        keys.extend(named.map(|letter| Key { text: None, control: true, ..character(letter) }));
+        keys.extend(named.map(with_control));
     }
     keys
 }
@@ -127,6 +127,11 @@ fn named((name, code, number, text): &(&str, &str, i64, Option<&str>)) -> Key {
         text: text.map(str::to_owned),
         control: false,
     }
+}
+
+/// A character's key with Control held.
+pub(in crate::sandbox) fn with_control(symbol: char) -> Key {
+    Key { text: None, control: true, ..character(symbol) }
 }
 
 fn character(symbol: char) -> Key {

@@ -17,7 +17,10 @@ use chromiumoxide::{
 use serde::Serialize;
 
 use self::keys::Key;
-use crate::sandbox::run::{Draw, Run, Stop};
+use crate::sandbox::{
+    browser::cdp::CdpError,
+    run::{Draw, Run, Stop},
+};
 
 /// The browser's bit for the Control key.
 const CONTROL: i64 = 2;
@@ -26,7 +29,7 @@ const CONTROL: i64 = 2;
 const HELD_STEPS: u32 = 4;
 const HELD_STEP_MS: f64 = 250.0;
 
-/// Whether a list of choices is open.
+/// Whether a list of choices is open, in a shadow tree as well.
 const OPEN_LIST: &str = "(() => {
   const open = (root) => root.querySelector('select:open') || [...root.querySelectorAll('*')].some(({ shadowRoot }) => shadowRoot && open(shadowRoot));
   return Boolean(open(document));
@@ -132,12 +135,17 @@ impl Run<'_> {
     /// Closes a list of choices that was left open: it is a window of its own, and as long as it is there, no frame is
     /// drawn.
     pub(super) async fn close_list(&mut self) -> Result<(), Stop> {
-        if !self.source.contains("select") || self.read::<bool>(OPEN_LIST).await? != Some(true) {
+        let names = ["<select", "\"select\"", "'select'", "`select`"];
+        let has_lists = names.iter().any(|name| self.source.contains(name));
+        if !has_lists || self.read::<bool>(OPEN_LIST).await? != Some(true) {
             return Ok(());
         }
         let Some(escape) = keys::key("Escape") else { return Ok(()) };
         // The list takes it. Its release would reach the page.
-        self.call(&keyboard(DispatchKeyEventType::RawKeyDown, &escape)).await.map(drop)
+        match self.call(&keyboard(DispatchKeyEventType::RawKeyDown, &escape)).await {
+            Err(Stop::Failed(CdpError::Refused { .. })) => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Writes text into what has the focus.
@@ -147,19 +155,19 @@ impl Run<'_> {
         self.delivered(vec![input], Draw::No).await
     }
 
-    /// Marks all that a field says, and writes something else in its place, or nothing.
+    /// Clicks a field, marks all that it says, and writes something else in its place, or nothing.
     pub(super) async fn write_over(&mut self, words: &str, at: Point, text: &str) -> Result<(), Stop> {
         let what =
             if text.is_empty() { format!("clear {words}") } else { format!("type \"{text}\" over {words}") };
         self.begin_input(&what);
-        let marks =
-            [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased].map(|kind| {
-                let mut event = mouse(kind, at);
-                // The third of three clicks.
-                event.click_count = Some(3);
-                self.page.send(&event).untyped()
-            });
-        self.delivered_in_a_row(marks.into()).await?;
+        let clicks = [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased];
+        let clicks = clicks.map(|kind| self.page.send(&mouse(kind, at)).untyped());
+        self.delivered_in_a_row(clicks.into()).await?;
+        let select = keys::with_control('a');
+        let mut pressed = keyboard(DispatchKeyEventType::RawKeyDown, &select);
+        pressed.commands = Some(vec!["selectAll".to_owned()]);
+        let marks = [pressed, keyboard(DispatchKeyEventType::KeyUp, &select)];
+        self.delivered_in_a_row(marks.map(|key| self.page.send(&key).untyped()).into()).await?;
         let inputs = match keys::key("Delete") {
             Some(delete) if text.is_empty() => {
                 [DispatchKeyEventType::RawKeyDown, DispatchKeyEventType::KeyUp]

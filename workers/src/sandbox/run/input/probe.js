@@ -15,9 +15,18 @@
   const rare = ["dblclick", "contextmenu", "wheel", "touchmove"];
   const holds = (...targets) => targets.some((target) => target && listensTo(target, ["mousedown", "pointerdown"])) && targets.some((target) => target && listensTo(target, ["mouseup", "pointerup", "mouseleave"]));
   const listens = (element) => listensTo(element, ["drop", "click", "mouseup", "pointerup", "touchstart", "touchend", ...rare, ...enters, ...moves]);
+  // As the browser means them: to a form, a field of such a name is what it calls so, and `Node` may be the page's.
+  const getter = (name) => {
+    const get = document.createComment("").__lookupGetter__(name);
+    return (node) => get.call(node);
+  };
+  const [parentOf, childrenOf, before, isConnected] = ["parentNode", "childNodes", "previousSibling", "isConnected"].map(getter);
+  const levelsMax = 100;
   // Told to the field, or to what is around it.
   const isLeft = (field) => {
-    for (let target = field; target; target = target.parentElement) if (listensTo(target, ["focusout", ...(target === field ? ["blur"] : [])])) return true;
+    if (listensTo(field, ["blur", "focusout"])) return true;
+    let around = parentOf(field);
+    for (let level = 0; level < levelsMax && around; level += 1, around = parentOf(around)) if (listensTo(around, ["focusout"])) return true;
     return false;
   };
   const extrasOf = (...targets) => [...rare.filter((name) => targets.some((target) => target && listensTo(target, [name]))), ...(holds(...targets) ? ["held"] : [])];
@@ -42,26 +51,29 @@
     const id = element.id ? `#${element.id.slice(0, 40)}` : "";
     return tag + (label || id);
   };
-  const indexes = new Map();
   const indexOf = (child) => {
-    const parent = child.parentNode;
-    if (!indexes.has(parent)) indexes.set(parent, new Map([...parent.children].map((other, index) => [other, index])));
-    return indexes.get(parent).get(child);
+    let index = 0;
+    for (let other = before(child); other; other = before(other)) index += 1;
+    return index;
   };
   const wayTo = (element) => {
     const way = [];
-    for (let place = element; place.parentNode; place = place.parentNode) way.push({ parent: place.parentNode, index: indexOf(place), tag: place.tagName });
+    for (let place = element; parentOf(place) && way.length < levelsMax; place = parentOf(place)) way.push({ parent: parentOf(place), index: indexOf(place), tag: place.tagName });
     return way;
   };
   const found = [];
   // Many pages write a list anew whenever something in it is used. To a person what is now in an element's place is
   // that element. Gives its words; nothing where the place is gone.
   found.renew = (entry) => {
-    const top = entry.way.findIndex(({ parent }) => parent.isConnected);
+    const top = entry.way.findIndex(({ parent }) => isConnected(parent));
     if (top === -1) return null;
     const down = entry.way.slice(0, top + 1).reverse();
-    const element = down.reduce((place, { index, tag }) => (place?.children[index]?.tagName === tag ? place.children[index] : null), down[0].parent);
-    if (!element) return null;
+    const step = (place, { index, tag }) => {
+      const child = place && childrenOf(place)[index];
+      return child?.tagName === tag ? child : null;
+    };
+    const element = down.reduce(step, down[0].parent);
+    if (!element || element.type !== entry.type) return null;
     entry.element = element;
     return wordsOf(element, entry.kind);
   };
@@ -78,8 +90,8 @@
       const visible = element.checkVisibility({ visibilityProperty: true });
       const extras = extrasOf(element);
       if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
-      const choices = kind === "select" ? element.length : 0;
-      found.push({ element, kind, words: wordsOf(element, kind), extras, choices, visible, way: wayTo(element) });
+      const choices = kind === "select" ? Math.max(0, Math.trunc(Number(element.length) || 0)) : 0;
+      found.push({ element, type: element.type, kind, words: wordsOf(element, kind), extras, choices, visible, way: wayTo(element) });
     }
   }
   // A page that listens on its whole surface is used by clicking anywhere.

@@ -27,8 +27,11 @@
     const listeners = getEventListeners(target);
     return names.some((name) => listeners[name]?.some(({ listener }) => !listener.watches));
   };
+  // As the browser means it: to a form, a field of that name is what it calls so.
+  const parent = document.createComment("").__lookupGetter__("parentElement");
+  const parentOf = (element) => parent.call(element);
   const heard = (element, names) => {
-    for (let target = element; target; target = target.parentElement) if (hears(target, names)) return true;
+    for (let target = element; target; target = parentOf(target)) if (hears(target, names)) return true;
     return hears(document, names) || hears(window, names);
   };
   const scripts = [...document.scripts].map((script) => script.textContent).join("\n");
@@ -67,7 +70,7 @@
     return { red, green, blue, alpha };
   };
   const behind = (element) => {
-    for (let place = element; place; place = place.parentElement) {
+    for (let place = element; place; place = parentOf(place)) {
       const style = getComputedStyle(place);
       if (style.backgroundImage !== "none" || style.opacity !== "1" || (style.position !== "static" && place !== element)) return null;
       const { alpha, ...rest } = colour(style.backgroundColor);
@@ -84,6 +87,8 @@
   for (const element of document.querySelectorAll("body *")) {
     if (looked >= 150) break;
     const says = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    // What is crossed out is done with.
+    if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;
     if (!says || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
     looked += 1;
     const ink = colour(getComputedStyle(element).color);

@@ -1,5 +1,5 @@
 // Gives the canvases that are wholly in view and that nothing covers, as { words, used, left, top, width, height }
-// in CSS pixels: where corners are round, the part that they leave whole. One that listens to the pointer may be empty
+// in CSS pixels: where corners are a little round, the part that they leave whole. One that listens to the pointer may be empty
 // because nobody has drawn in it yet.
 [...document.querySelectorAll("canvas")].slice(0, 20).flatMap((canvas) => {
   const { left, top, width, height, right, bottom } = canvas.getBoundingClientRect();
@@ -8,10 +8,10 @@
   if (!shares.every(([x, y]) => document.elementFromPoint(left + width * x, top + height * y) === canvas)) return [];
   const style = getComputedStyle(canvas);
   if (style.opacity !== "1") return [];
-  const side = Math.min(width, height);
-  const radii = style.borderRadius.split(/[ /]+/).map((radius) => (radius.endsWith("%") ? (parseFloat(radius) / 100) * side : parseFloat(radius)));
+  const radii = style.borderRadius.split(/[ /]+/).map((radius) => (radius.endsWith("%") ? (parseFloat(radius) / 100) * Math.max(width, height) : parseFloat(radius)));
   // A corner's circle keeps this share of its radius from either side.
-  const inset = Math.ceil((1 - Math.SQRT1_2) * Math.min(Math.max(...radii), side / 2));
+  const inset = Math.ceil((1 - Math.SQRT1_2) * Math.max(...radii));
+  if (!(inset <= 0.1 * Math.min(width, height))) return [];
   const names = Object.keys(getEventListeners(canvas));
   const used = names.some((name) => /^(mouse|pointer|touch|click|dblclick)/.test(name));
   return [{ words: canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas", used, left: left + inset, top: top + inset, width: width - 2 * inset, height: height - 2 * inset }];

@@ -14,7 +14,7 @@ use self::screen::{Empty, Rectangle, one_coloured};
 use crate::sandbox::{
     browser::cdp::CdpError,
     findings::{Observation, classify},
-    run::{Draw, FRAME_MS, Run, Stop, limit::watch::page_cpu_secs},
+    run::{Draw, FRAME_MS, Run, Stop, limit::watch::page_cpu_secs, page::DESKTOP},
 };
 
 /// Processor seconds for a frame, above which no page is smooth: three times what there is at 60 frames a second.
@@ -50,11 +50,15 @@ struct Canvas {
 }
 
 impl Run<'_> {
-    /// Reports controls that nothing listens to, and what keeps people from using the page.
-    pub(super) async fn look_at_controls(&mut self) -> Result<(), Stop> {
+    /// Reports controls that nothing listens to, and what keeps people from using the page. Of a page that was `used`
+    /// only that: a control may have done what it is for.
+    pub(super) async fn look_at_controls(&mut self, used: bool) -> Result<(), Stop> {
         for seen in self.read::<Vec<Seen>>(AUDIT).await?.unwrap_or_default() {
             let class =
                 if seen.kind == "control" { FindingClass::Control } else { FindingClass::Accessibility };
+            if used && class == FindingClass::Control {
+                continue;
+            }
             let place = classify::find(self.source, &seen.tag);
             self.found(Observation::advice(class, &seen.message, place));
         }
@@ -75,16 +79,16 @@ impl Run<'_> {
             let place = classify::find(self.source, &covered.tag);
             self.found(Observation::advice(FindingClass::Control, &covered.message, place));
         }
-        self.look_at_canvases().await
+        self.look_at_canvases(DESKTOP.0).await
     }
 
-    /// The same without a look at what is covered.
-    pub(super) async fn look_at_canvases(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+    /// The same, in a view so many CSS pixels wide, without a look at what is covered.
+    pub(super) async fn look_at_canvases(&mut self, width: i32) -> Result<Option<Vec<u8>>, Stop> {
         let canvases = self.read::<Vec<Canvas>>(CANVASES).await?.unwrap_or_default();
         let screenshot = self.frame(FRAME_MS, Draw::Screenshot).await?;
         let Some(png) = screenshot.clone() else { return Ok(None) };
         let places: Vec<Rectangle> = canvases.iter().map(|canvas| canvas.place).collect();
-        let looked = tokio::task::spawn_blocking(move || one_coloured(&png, &places)).await;
+        let looked = tokio::task::spawn_blocking(move || one_coloured(&png, &places, width.into())).await;
         let Ok(Ok((whole, empty))) = looked else { return Ok(screenshot) };
         if whole {
             let message = "nothing is drawn: the whole view has one colour";

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{Decoder, Transformations};
 use serde::Deserialize;
 
-/// A part of the view, in CSS pixels; in an image of the desktop view, in its pixels.
+/// A part of the view, in CSS pixels.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct Rectangle {
     pub(super) left: f64,
@@ -15,10 +15,10 @@ pub(super) struct Rectangle {
 }
 
 impl Rectangle {
-    /// Whether a pixel is inside, with a margin for borders.
-    fn holds(self, column: u32, row: u32) -> bool {
+    /// Whether a pixel is inside, with a margin for borders. `scale` is how many pixels there are for one of CSS.
+    fn holds(self, column: u32, row: u32, scale: f64) -> bool {
         const MARGIN: f64 = 4.0;
-        let (x, y) = (f64::from(column), f64::from(row));
+        let (x, y) = (f64::from(column) / scale, f64::from(row) / scale);
         x >= self.left + MARGIN
             && x < self.left + self.width - MARGIN
             && y >= self.top + MARGIN
@@ -28,18 +28,20 @@ impl Rectangle {
 
 /// Whether the image, and each of these parts of it, has exactly one colour. A page with one word on it differs in
 /// less than a thousandth of its pixels, so nothing but equality will do. Takes milliseconds: not for an async
-/// thread.
+/// thread. The parts are of a view so many CSS pixels wide.
 ///
 /// # Errors
 /// When the bytes are no PNG.
 pub(super) fn one_coloured(
     png: &[u8],
     parts: &[Rectangle],
+    view_width: f64,
 ) -> Result<(bool, Vec<Empty>), png::DecodingError> {
     let mut decoder = Decoder::new(Cursor::new(png));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info()?;
     let samples = reader.output_color_type().0.samples();
+    let scale = f64::from(reader.info().width) / view_width;
     let mut whole = OneColour::default();
     let mut colours = vec![OneColour::default(); parts.len()];
     for row_number in 0.. {
@@ -47,7 +49,7 @@ pub(super) fn one_coloured(
         for (column, pixel) in (0..).zip(row.data().chunks_exact(samples)) {
             whole.see(pixel);
             for (part, colour) in parts.iter().zip(&mut colours) {
-                if !colour.differs && part.holds(column, row_number) {
+                if !colour.differs && part.holds(column, row_number, scale) {
                     colour.see(pixel);
                 }
             }
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn one_differing_sample_is_enough() {
-        let whole = |differing| one_coloured(&image(differing), &[]).unwrap().0;
+        let whole = |differing| one_coloured(&image(differing), &[], 20.0).unwrap().0;
         assert!(whole(None));
         assert!(!whole(Some(0)));
         assert!(!whole(Some(SIDE * SIDE * 3 - 1)));
@@ -132,11 +134,20 @@ mod tests {
         let part = Rectangle { left: 2.0, top: 2.0, width: 14.0, height: 14.0 };
         let at = |column: usize, row: usize| {
             let png = image(Some((row * SIDE + column) * 3));
-            one_coloured(&png, &[part]).unwrap().1[0] == Empty::Yes
+            one_coloured(&png, &[part], 20.0).unwrap().1[0] == Empty::Yes
         };
         assert!(at(3, 3), "its border");
         assert!(at(19, 19), "outside");
         assert!(!at(6, 6), "inside");
+    }
+
+    #[test]
+    fn a_part_is_where_it_is_in_an_image_of_two_pixels_for_one() {
+        // Ten CSS pixels wide: pixel 13, 13 is inside, and would be outside by its own number.
+        let part = Rectangle { left: 0.0, top: 0.0, width: 12.0, height: 12.0 };
+        let png = image(Some((13 * SIDE + 13) * 3));
+        assert!(one_coloured(&png, &[part], 10.0).unwrap().1[0] == Empty::No);
+        assert!(one_coloured(&png, &[part], 20.0).unwrap().1[0] == Empty::Yes);
     }
 
     #[test]
@@ -151,6 +162,6 @@ mod tests {
 
     #[test]
     fn what_is_no_png_is_an_error() {
-        assert!(one_coloured(b"no image", &[]).is_err());
+        assert!(one_coloured(b"no image", &[], 20.0).is_err());
     }
 }
