@@ -51,14 +51,19 @@
     const id = element.id ? `#${element.id.slice(0, 40)}` : "";
     return tag + (label || id);
   };
-  const indexOf = (child) => {
-    let index = 0;
-    for (let other = before(child); other; other = before(other)) index += 1;
+  // Of each level the last that was counted: most that come next are not far behind it.
+  const counted = [];
+  const indexOf = (child, level) => {
+    const last = counted[level];
+    let [index, other] = [0, child];
+    while (other !== last?.child && before(other)) [index, other] = [index + 1, before(other)];
+    if (other === last?.child) index += last.index;
+    counted[level] = { child, index };
     return index;
   };
   const wayTo = (element) => {
     const way = [];
-    for (let place = element; parentOf(place) && way.length < levelsMax; place = parentOf(place)) way.push({ parent: parentOf(place), index: indexOf(place), tag: place.tagName });
+    for (let place = element; parentOf(place) && way.length < levelsMax; place = parentOf(place)) way.push({ parent: parentOf(place), index: indexOf(place, way.length), tag: place.tagName });
     return way;
   };
   const found = [];
