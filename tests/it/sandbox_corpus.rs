@@ -56,13 +56,15 @@ async fn a_page_of_each_row_is_caught_in_place() {
 
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, on a phone.
-const PATIENCE: [&str; 11] = [
+const PATIENCE: [&str; 13] = [
     "b14_wave_after_300_frames",
     "e34_bubbles_at_a_steady_pace",
     "f36_list_written_anew",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
+    "f42_last_line_deleted",
     "f42_number_below_zero",
+    "f42_number_of_zero",
     "f42_select_fourth_choice",
     "g46_canvas_empty_on_a_phone",
     "g46_round_canvas_never_painted",

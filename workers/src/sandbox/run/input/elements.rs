@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Point;
+use super::{Point, keys};
 use crate::sandbox::{
     browser::cdp::CdpError,
     run::{Draw, Run, Stop, drive::IDLE_FRAME_MS},
@@ -250,10 +250,10 @@ impl Run<'_> {
             }
             "select" => {
                 self.click(words, area.at(0.5, 0.5)).await?;
-                self.press_named("ArrowDown").await?;
-                self.press_named("Enter").await?;
+                self.press_named(&keys::ARROW_DOWN).await?;
+                self.press_named(&keys::ENTER).await?;
                 for _ in 0..usable.choices.saturating_sub(2).min(CHOICES_MAX) {
-                    self.press_named("ArrowDown").await?;
+                    self.press_named(&keys::ARROW_DOWN).await?;
                 }
                 Ok(())
             }
@@ -274,7 +274,7 @@ impl Run<'_> {
         let words = usable.words.as_str();
         self.click(words, area.at(0.5, 0.5)).await?;
         if usable.wants("left") {
-            self.press_named("Tab").await?;
+            self.press_named(&keys::TAB).await?;
             // What the page says to that may have moved it.
             let Some((_, area)) = self.place(elements, index).await? else { return Ok(()) };
             self.click(words, area.at(0.5, 0.5)).await?;
@@ -286,7 +286,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.write(words, TEXT).await?;
-        self.press_named("Enter").await
+        self.press_named(&keys::ENTER).await
     }
 
     /// Writes other things into a field, in the place of what it says; the last is left there.
@@ -309,7 +309,7 @@ impl Run<'_> {
             };
             self.write_over(&words, area.at(0.5, 0.5), text).await?;
             if !is_number {
-                self.press_named("Enter").await?;
+                self.press_named(&keys::ENTER).await?;
             }
         }
         Ok(())

@@ -15,18 +15,26 @@ pub(in crate::sandbox) struct Key {
     pub(in crate::sandbox) control: bool,
 }
 
-/// Keys without a character: name, code, key code, text.
-const NAMED: [(&str, &str, i64, Option<&str>); 17] = [
+/// A key without a character: name, code, key code, text.
+pub(in crate::sandbox) type Named = (&'static str, &'static str, i64, Option<&'static str>);
+
+pub(in crate::sandbox) const ARROW_DOWN: Named = ("ArrowDown", "ArrowDown", 40, None);
+pub(in crate::sandbox) const ENTER: Named = ("Enter", "Enter", 13, Some("\r"));
+pub(in crate::sandbox) const ESCAPE: Named = ("Escape", "Escape", 27, None);
+pub(in crate::sandbox) const DELETE: Named = ("Delete", "Delete", 46, None);
+pub(in crate::sandbox) const TAB: Named = ("Tab", "Tab", 9, None);
+
+const NAMED: [Named; 17] = [
     ("ArrowLeft", "ArrowLeft", 37, None),
     ("ArrowRight", "ArrowRight", 39, None),
     ("ArrowUp", "ArrowUp", 38, None),
-    ("ArrowDown", "ArrowDown", 40, None),
+    ARROW_DOWN,
     (" ", "Space", 32, Some(" ")),
-    ("Enter", "Enter", 13, Some("\r")),
-    ("Escape", "Escape", 27, None),
+    ENTER,
+    ESCAPE,
     ("Backspace", "Backspace", 8, None),
-    ("Delete", "Delete", 46, None),
-    ("Tab", "Tab", 9, None),
+    DELETE,
+    TAB,
     ("Shift", "ShiftLeft", 16, None),
     ("Control", "ControlLeft", 17, None),
     ("Alt", "AltLeft", 18, None),
@@ -63,11 +71,6 @@ pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
         keys.extend(named.map(with_control));
     }
     keys
-}
-
-/// The key of that name without a character.
-pub(in crate::sandbox) fn key(name: &str) -> Option<Key> {
-    NAMED.iter().find(|(other, ..)| *other == name).map(named)
 }
 
 /// Whether the source names this key: then it means to handle it.
@@ -119,7 +122,7 @@ fn is_property(source: &str, symbol: char) -> bool {
         .any(|entry| source.contains(entry))
 }
 
-fn named((name, code, number, text): &(&str, &str, i64, Option<&str>)) -> Key {
+pub(in crate::sandbox) fn named((name, code, number, text): &Named) -> Key {
     Key {
         name: (*name).to_owned(),
         code: (*code).to_owned(),

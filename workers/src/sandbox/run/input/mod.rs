@@ -16,7 +16,7 @@ use chromiumoxide::{
 };
 use serde::Serialize;
 
-use self::keys::Key;
+use self::keys::{Key, Named};
 use crate::sandbox::{
     browser::cdp::CdpError,
     run::{Draw, Run, Stop},
@@ -124,12 +124,9 @@ impl Run<'_> {
         self.delivered_in_a_row(vec![released]).await
     }
 
-    /// The same for a key without a character, by its name.
-    pub(super) async fn press_named(&mut self, name: &str) -> Result<(), Stop> {
-        match keys::key(name) {
-            Some(key) => self.press(&key).await,
-            None => Ok(()),
-        }
+    /// The same for a key without a character.
+    pub(super) async fn press_named(&mut self, key: &Named) -> Result<(), Stop> {
+        self.press(&keys::named(key)).await
     }
 
     /// Closes a list of choices that was left open: it is a window of its own, and as long as it is there, no frame is
@@ -140,9 +137,9 @@ impl Run<'_> {
         if !has_lists || self.read::<bool>(OPEN_LIST).await? != Some(true) {
             return Ok(());
         }
-        let Some(escape) = keys::key("Escape") else { return Ok(()) };
         // The list takes it. Its release would reach the page.
-        match self.call(&keyboard(DispatchKeyEventType::RawKeyDown, &escape)).await {
+        let escape = keyboard(DispatchKeyEventType::RawKeyDown, &keys::named(&keys::ESCAPE));
+        match self.call(&escape).await {
             Err(Stop::Failed(CdpError::Refused { .. })) => Ok(()),
             done => done.map(drop),
         }
@@ -168,13 +165,13 @@ impl Run<'_> {
         pressed.commands = Some(vec!["selectAll".to_owned()]);
         let marks = [pressed, keyboard(DispatchKeyEventType::KeyUp, &select)];
         self.delivered_in_a_row(marks.map(|key| self.page.send(&key).untyped()).into()).await?;
-        let inputs = match keys::key("Delete") {
-            Some(delete) if text.is_empty() => {
-                [DispatchKeyEventType::RawKeyDown, DispatchKeyEventType::KeyUp]
-                    .map(|kind| self.page.send(&keyboard(kind, &delete)).untyped())
-                    .into()
-            }
-            _ => vec![self.page.send(&InsertTextParams::new(text)).untyped()],
+        let inputs = if text.is_empty() {
+            let delete = keys::named(&keys::DELETE);
+            [DispatchKeyEventType::RawKeyDown, DispatchKeyEventType::KeyUp]
+                .map(|kind| self.page.send(&keyboard(kind, &delete)).untyped())
+                .into()
+        } else {
+            vec![self.page.send(&InsertTextParams::new(text)).untyped()]
         };
         self.delivered(inputs, Draw::No).await
     }

@@ -1,6 +1,6 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
-// { element, kind, words, extras, choices, visible, way }, in document order; extras are the rarer inputs that it
-// listens to, choices how many there are, and way leads to it from the top of the document, read backwards.
+// { element, type, kind, words, extras, choices, visible, way }, in document order; extras are the rarer inputs that it
+// listens to, choices how many there are, and way leads up from it: what it is the how manyth child of, and so on.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   const listensTo = (element, names) => {

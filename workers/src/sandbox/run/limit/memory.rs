@@ -18,7 +18,7 @@ const ELEMENTS_ADDED_MAX: u64 = 10_000;
 
 /// How many elements a second a page adds that adds them all the time, and at how many looks in a row: for twelve seconds
 /// of page time or longer.
-const STEADY_PER_S: f64 = 20.0;
+const STEADY_PER_S: u64 = 20;
 const STEADY_LOOKS: u32 = 6;
 
 /// A frame is a document of its own and counts as many elements. Only names that no page can give another meaning: a
@@ -32,7 +32,7 @@ pub(in crate::sandbox) struct Growth {
     /// How many there were at the first look.
     first: Option<u64>,
     /// How many at the last, and at which millisecond of page time that was.
-    last: Option<(u64, f64)>,
+    last: Option<(u64, u64)>,
     /// Looks in a row at which there were many more than before.
     looks: u32,
 }
@@ -69,9 +69,10 @@ impl Run<'_> {
 
     /// Reports a page that adds elements all the time, though not yet too many.
     fn look_at_pace(&mut self, now: u64) {
-        let (before, then_ms) = self.growth.last.replace((now, self.page_ms)).unwrap_or((now, self.page_ms));
-        let secs = (self.page_ms - then_ms) / 1000.0;
-        let is_fast = secs > 0.0 && count(now.saturating_sub(before)) >= STEADY_PER_S * secs;
+        let now_ms = self.page_ms();
+        let (before, before_ms) = self.growth.last.replace((now, now_ms)).unwrap_or((now, now_ms));
+        let added = now.saturating_sub(before);
+        let is_fast = added > 0 && added * 1000 >= STEADY_PER_S * (now_ms - before_ms);
         self.growth.looks = if is_fast { self.growth.looks + 1 } else { 0 };
         if self.growth.looks == STEADY_LOOKS {
             let message = "the page goes on adding elements, twenty a second or more than it removes";
@@ -94,9 +95,4 @@ impl Run<'_> {
         self.found(Observation::blocking(FindingClass::Memory, &message, None));
         Err(Stop::Ended)
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn count(elements: u64) -> f64 {
-    elements as f64
 }
