@@ -112,10 +112,15 @@ impl Run<'_> {
         self.delivered(vec![release], Draw::No).await
     }
 
-    /// Presses a key, holds it for a frame so that a game that polls sees it, and releases it. What comes of the
-    /// release is drawn with the next frame.
+    /// Presses a key as a person would.
     pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
         self.begin_input(&format!("key {}", key.words()));
+        self.press_and_release(key).await
+    }
+
+    /// Holds a key for a frame, so that a game that polls sees it, and releases it. What comes of the release is drawn with
+    /// the next frame.
+    async fn press_and_release(&mut self, key: &Key) -> Result<(), Stop> {
         let down =
             if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
         let pressed = self.page.send(&keyboard(down, key)).untyped();
@@ -156,24 +161,14 @@ impl Run<'_> {
     pub(super) async fn write_over(&mut self, words: &str, at: Point, text: &str) -> Result<(), Stop> {
         let what =
             if text.is_empty() { format!("clear {words}") } else { format!("type \"{text}\" over {words}") };
+        self.click(words, at).await?;
         self.begin_input(&what);
-        let clicks = [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased];
-        let clicks = clicks.map(|kind| self.page.send(&mouse(kind, at)).untyped());
-        self.delivered_in_a_row(clicks.into()).await?;
-        let select = keys::with_control('a');
-        let mut pressed = keyboard(DispatchKeyEventType::RawKeyDown, &select);
-        pressed.commands = Some(vec!["selectAll".to_owned()]);
-        let marks = [pressed, keyboard(DispatchKeyEventType::KeyUp, &select)];
-        self.delivered_in_a_row(marks.map(|key| self.page.send(&key).untyped()).into()).await?;
-        let inputs = if text.is_empty() {
-            let delete = keys::named(&keys::DELETE);
-            [DispatchKeyEventType::RawKeyDown, DispatchKeyEventType::KeyUp]
-                .map(|kind| self.page.send(&keyboard(kind, &delete)).untyped())
-                .into()
-        } else {
-            vec![self.page.send(&InsertTextParams::new(text)).untyped()]
-        };
-        self.delivered(inputs, Draw::No).await
+        self.press_and_release(&keys::with_control('a')).await?;
+        if text.is_empty() {
+            return self.press_and_release(&keys::named(&keys::DELETE)).await;
+        }
+        let input = self.page.send(&InsertTextParams::new(text)).untyped();
+        self.delivered(vec![input], Draw::No).await
     }
 
     /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.

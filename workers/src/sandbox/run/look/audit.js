@@ -27,9 +27,12 @@
     const listeners = getEventListeners(target);
     return names.some((name) => listeners[name]?.some(({ listener }) => !listener.watches));
   };
-  // As the browser means it: to a form, a field of that name is what it calls so.
-  const parent = document.createComment("").__lookupGetter__("parentElement");
-  const parentOf = (element) => parent.call(element);
+  // As the browser means them: to a form, a field of such a name is what it calls so.
+  const getter = (name) => {
+    const get = document.createComment("").__lookupGetter__(name);
+    return (node) => get.call(node);
+  };
+  const [parentOf, childrenOf] = ["parentElement", "childNodes"].map(getter);
   const heard = (element, names) => {
     for (let target = element; target; target = parentOf(target)) if (hears(target, names)) return true;
     return hears(document, names) || hears(window, names);
@@ -86,7 +89,7 @@
   let looked = 0;
   for (const element of document.querySelectorAll("body *")) {
     if (looked >= 150) break;
-    const says = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && node.data.trim());
     // What is crossed out is done with.
     if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;
     if (!says || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
