@@ -41,7 +41,8 @@ pub enum FindingClass {
     Memory,
     /// Nothing is drawn.
     Blank,
-    /// A shader that does not compile, or a program that does not link.
+    /// What is drawn or written is not what was meant: a shader that does not compile, a program that does not link, a
+    /// shape or a text whose numbers are none.
     Graphics,
     /// Something that a sandboxed page may not do, and that it knows to live without: storage, devices, `eval`.
     Policy,
@@ -143,7 +144,7 @@ pub struct Finding {
     pub line: Option<u32>,
     /// Column in that line, from 1.
     pub column: Option<u32>,
-    /// What the driver was doing: `load`, `idle`, `click`, `keys`, `late`, `phone`, `real`. What is fresh is used in the
+    /// What the driver was doing: `load`, `idle`, `click`, `keys`, `late`, `play`, `phone`, `real`. What is fresh is used in the
     /// phase that it is found in, `click` or `late`.
     pub phase: String,
     /// Page time when it was seen, in milliseconds since navigation.

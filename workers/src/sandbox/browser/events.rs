@@ -146,6 +146,8 @@ pub(in crate::sandbox) struct DialogOpening {
 pub(in crate::sandbox) struct Paused {
     pub(in crate::sandbox) call_frames: Vec<PausedFrame>,
     pub(in crate::sandbox) reason: String,
+    /// What was thrown.
+    pub(in crate::sandbox) data: Option<RemoteObject>,
     /// The ids of the breakpoints that it came to.
     #[serde(default)]
     pub(in crate::sandbox) hit_breakpoints: Vec<String>,

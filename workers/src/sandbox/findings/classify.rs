@@ -78,6 +78,37 @@ fn error(text: &str, rejected: bool, place: Option<Place>) -> Observation {
     Observation::blocking(class, message, place)
 }
 
+/// Of what a page throws and catches itself, what nobody throws on purpose: nothing but a mistake of the page's. A page may well
+/// look for a thing by trying, and refuse what it was given by throwing.
+const MISTAKES: [&str; 9] = [
+    "is not a function",
+    "is not a constructor",
+    "is not iterable",
+    "Cannot read properties of",
+    "Cannot set properties of",
+    "Cannot destructure property",
+    "Cannot convert undefined or null to object",
+    "Assignment to constant variable",
+    "Reduce of empty array",
+];
+
+/// A mistake that the page catches, as if it had not been made. A page whose `source` names that kind of error expects it.
+pub(in crate::sandbox) fn mistake(text: &str, source: &str) -> Option<Observation> {
+    let message = first_line(text);
+    if message.split(':').next().is_some_and(|kind| source.contains(kind)) {
+        return None;
+    }
+    let of_type = message.starts_with("TypeError: ") && MISTAKES.iter().any(|words| message.contains(words));
+    let class = if of_type {
+        FindingClass::Type
+    } else if message.starts_with("ReferenceError: ") {
+        FindingClass::Reference
+    } else {
+        return None;
+    };
+    Some(Observation::advice(class, &message, None))
+}
+
 /// What `init.js` sends: kind, text, file, line and column from 1 (0 for nowhere).
 #[derive(Deserialize)]
 struct Announced(String, String, String, i64, i64);
@@ -115,6 +146,11 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
         }
         "graphics" => {
             let found = Observation::blocking(FindingClass::Graphics, first, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
+        "lost" => {
+            let message = format!("{first} is given NaN, and draws nothing");
+            let found = Observation::advice(FindingClass::Graphics, &message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
         "policy" => {

@@ -46,6 +46,12 @@ impl Observation {
         Self::new(class, Severity::Blocking, message, place)
     }
 
+    /// The same with where it was.
+    pub(super) fn at(mut self, stack: Vec<StackFrame>) -> Self {
+        self.place = stack.first().map(stack::place_of);
+        self.with_stack(stack)
+    }
+
     pub(super) fn with_stack(mut self, stack: Vec<StackFrame>) -> Self {
         self.stack = stack;
         self.stack.truncate(STACK_FRAMES_MAX);
@@ -70,6 +76,8 @@ pub(super) struct Findings {
     /// Errors that the page's own listeners were told of. The browser reports each of them in the next moment,
     /// unless the page keeps it from doing so.
     suspects: Vec<(Observation, u64)>,
+    /// Mistakes that the page caught itself, which it may tell of all the same.
+    hidden: Vec<Finding>,
     /// What the browser reported under which exception id: a rejection may be taken back.
     by_exception: HashMap<i64, Observation>,
 }
@@ -99,8 +107,7 @@ impl Findings {
     }
 
     /// Adds an observation made at `page_ms`, unless the same one is there.
-    pub(super) fn add(&mut self, mut observation: Observation, page_ms: u64) {
-        let stack = std::mem::take(&mut observation.stack);
+    pub(super) fn add(&mut self, observation: Observation, page_ms: u64) {
         let page_ms = self.timeless_ms.unwrap_or(page_ms);
         let told = |finding: &Finding| {
             finding.class == observation.class && finding.line == observation.place.map(|place| place.line)
@@ -108,7 +115,8 @@ impl Findings {
         if self.timeless_ms.is_some() && self.list.iter().any(told) {
             return;
         }
-        if self.seen.contains(&observation) {
+        let bare = Observation { stack: Vec::new(), ..observation.clone() };
+        if self.seen.contains(&bare) {
             return;
         }
         let length_max = match observation.severity {
@@ -119,8 +127,12 @@ impl Findings {
             self.left_out = self.left_out.saturating_add(1);
             return;
         }
-        self.seen.insert(observation.clone());
-        self.list.push(Finding {
+        self.seen.insert(bare);
+        self.list.push(self.finding(observation, page_ms));
+    }
+
+    fn finding(&self, observation: Observation, page_ms: u64) -> Finding {
+        Finding {
             class: observation.class,
             severity: observation.severity,
             message: observation.message,
@@ -130,8 +142,28 @@ impl Findings {
             phase: self.phase.to_owned(),
             page_ms,
             input: self.input.clone(),
-            stack,
-        });
+            stack: observation.stack,
+        }
+    }
+
+    /// Notes a mistake that the page made and caught at `page_ms`.
+    pub(super) fn hidden(&mut self, observation: Observation, page_ms: u64) {
+        if self.hidden.len() < FINDINGS_MAX {
+            let page_ms = self.timeless_ms.unwrap_or(page_ms);
+            self.hidden.push(self.finding(observation, page_ms));
+        }
+    }
+
+    /// Adds the mistakes of which the page has told nobody: it may have written them to its console, or thrown them on.
+    fn tell_hidden(&mut self) {
+        for mut mistake in std::mem::take(&mut self.hidden) {
+            let is_told = self.list.iter().any(|finding| finding.message.contains(&mistake.message));
+            if !is_told && self.list.len() < LENGTH_FOR_ADVICE_MAX {
+                mistake.message =
+                    one_line(&format!("{} (caught by the page, and told to nobody)", mistake.message));
+                self.list.push(mistake);
+            }
+        }
     }
 
     /// Whether there are so many that the page need not go on.
@@ -186,6 +218,7 @@ impl Findings {
     /// The findings by their moments, and how many more there were. What a page asks for takes another way to us than what
     /// it says, now a longer, now a shorter one; in one moment it comes last.
     pub(super) fn finish(mut self) -> (Vec<Finding>, u32) {
+        self.tell_hidden();
         let asked = |finding: &Finding| match finding.class {
             FindingClass::Resource | FindingClass::External | FindingClass::Navigation => {
                 Some((finding.line, finding.column, finding.class, finding.message.clone()))

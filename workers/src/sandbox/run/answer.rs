@@ -17,7 +17,7 @@ use crate::sandbox::{
 };
 
 /// How often a page may be served again in one execution before its reloading is refused.
-const SERVED_MAX: u32 = 4;
+const SERVED_MAX: u32 = 16;
 
 /// Workers, and frames with a process of their own, that a page may start in all: each is a thread at the least.
 const CHILDREN_MAX: u32 = 100;

@@ -1,7 +1,7 @@
 //! The plan of one execution: what is done with a page, and in which order.
 //!
-//! load → idle → click everything → keys → click again → late → what is fresh → long wait → phone → real. Page time is
-//! virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
+//! load → idle → click everything → keys → click again → late → what is fresh → long wait → play → phone → real. Page time
+//! is virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
 
 use chromiumoxide::cdp::browser_protocol::{
     emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
@@ -14,8 +14,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     Draw, FRAME_MS, Run, Stop,
-    input::{Point, elements::Usable, keys::keys_for},
-    look::coverage::LISTENERS,
+    input::{
+        Point,
+        elements::{Reachable, Usable},
+        keys::keys_for,
+        play::PLAY_MS,
+    },
+    look::{CANVASES_MAX, coverage::LISTENERS, is_still},
     page::PAGE_URL,
 };
 
@@ -45,7 +50,7 @@ const LATE_PACE_MS: u32 = 100;
 const LONG_STEP_MS: f64 = 500.0;
 
 /// How many steps pass between two drawn frames of the long wait, and of the longest: frames are what costs.
-const LATE_STEPS_PER_FRAME: u32 = 1;
+const LATE_STEPS_PER_FRAME: u32 = 2;
 const LONG_STEPS_PER_FRAME: u32 = 4;
 
 /// When the page has been used and is looked at, in milliseconds of page time; the long wait follows.
@@ -67,21 +72,30 @@ impl Run<'_> {
     pub(in crate::sandbox) async fn drive(&mut self, execution: &Execution) -> Result<Option<Vec<u8>>, Stop> {
         let mut random = ChaCha8Rng::seed_from_u64(execution.seed);
         let early = self.load(execution.seed).await?;
-        let unmoved = self.idle(early).await?;
+        self.idle(early).await?;
         self.findings.enter("click");
         self.use_everything(&mut random, false).await?;
+        self.look_at_texts().await?;
         self.filmed(IDLE_FRAME_MS).await?;
         self.findings.enter("keys");
         for key in keys_for(self.source) {
             self.press(&key).await?;
         }
         self.filmed(IDLE_FRAME_MS).await?;
+        // What use has brought up is looked at as well, once it has come.
+        self.pass(LONG_STEP_MS).await?;
+        self.look_at_controls(true).await?;
         self.findings.enter("click");
         let used = self.use_everything(&mut random, true).await?;
+        self.look_at_texts().await?;
+        self.set_back(&used).await?;
         self.filmed(IDLE_FRAME_MS).await?;
-        let screenshot = self.late(unmoved, execution.watch_ms.min(LATE_UNTIL_MS)).await?;
-        self.use_what_is_fresh(used, &mut random).await?;
-        self.long(execution.watch_ms).await?;
+        let screenshot = self.late(execution.watch_ms.min(LATE_UNTIL_MS)).await?;
+        let used = self.use_what_is_fresh(used, &mut random).await?;
+        self.long(execution.watch_ms.saturating_sub(PLAY_MS)).await?;
+        self.play(used, execution.watch_ms, &mut random).await?;
+        self.pace(FULL_PACE_MS).await?;
+        self.look_at_texts().await?;
         self.phone(&mut random).await?;
         self.ask_for_coverage().await?;
         self.real_time().await?;
@@ -112,8 +126,8 @@ impl Run<'_> {
         self.tell("__mondoPace", pace_ms).await
     }
 
-    /// Gives whether the page is animated and yet looks as it did `early`.
-    async fn idle(&mut self, early: Option<Vec<u8>>) -> Result<bool, Stop> {
+    /// Notes whether the page is animated and yet looks as it did `early`.
+    async fn idle(&mut self, early: Option<Vec<u8>>) -> Result<(), Stop> {
         self.findings.enter("idle");
         self.pace(IDLE_PACE_MS).await?;
         let before = self.cpu_secs().await?;
@@ -125,22 +139,24 @@ impl Run<'_> {
         let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
         let view = self.frame(IDLE_FRAME_MS, draw).await?;
         self.look_at_controls(false).await?;
+        self.note_drawn().await?;
+        self.drawn_at_first.clone_from(&self.drawn);
         self.pace(FULL_PACE_MS).await?;
-        Ok(early.is_some() && early == view)
+        self.unmoved = is_still(early, view).await;
+        self.note_still_draws(IDLE_FRAME_MS).await
     }
 
-    /// Waits; gives the view at the end. A page that was `unmoved` before it was used may move now.
-    async fn late(&mut self, unmoved: bool, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
+    /// Waits; gives the view at the end. A page that has not moved before may move now.
+    async fn late(&mut self, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
         self.pace(LATE_PACE_MS).await?;
-        let before = if unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
+        let before = if self.unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
-        // What use has brought up is looked at as well.
-        self.look_at_controls(true).await?;
-        if unmoved && before.is_some() && before == view {
-            self.found_still();
+        if self.unmoved {
+            self.unmoved = is_still(before, view.clone()).await;
+            self.note_still_draws(LONG_STEP_MS).await?;
         }
         Ok(view)
     }
@@ -148,7 +164,12 @@ impl Run<'_> {
     /// Waits longer, for what comes only after many seconds.
     async fn long(&mut self, until_ms: u64) -> Result<(), Stop> {
         self.wait(until_ms, LONG_STEPS_PER_FRAME).await?;
-        self.pace(FULL_PACE_MS).await
+        if self.seems_to_grow() {
+            self.pace(FULL_PACE_MS).await?;
+            self.watch_growth().await?;
+            self.pace(LATE_PACE_MS).await?;
+        }
+        Ok(())
     }
 
     /// Lets time pass up to a moment in page time, with few frames.
@@ -163,6 +184,8 @@ impl Run<'_> {
     }
 
     async fn phone(&mut self, random: &mut ChaCha8Rng) -> Result<(), Stop> {
+        let mut drawn = if self.source.contains("resize") { self.drawn().await? } else { Vec::new() };
+        drawn.retain(|index| self.drawn_at_first.contains(index));
         self.findings.enter("phone");
         self.begin_input(&format!("resize to {}×{}", PHONE.0, PHONE.1));
         let metrics = SetDeviceMetricsOverrideParams::new(PHONE.0, PHONE.1, 2.0, false);
@@ -180,7 +203,9 @@ impl Run<'_> {
             for _ in 0..REDRAW_STEPS {
                 self.pass(FULL_PACE_STEP_MS).await?;
             }
-            self.look_at_canvases(PHONE.0).await?;
+            // One that the page itself had drawn is drawn anew; what a person drew may be where the view no longer is.
+            let excused: Vec<usize> = (0..CANVASES_MAX).filter(|index| !drawn.contains(index)).collect();
+            self.look_at_canvases(PHONE.0, &excused).await?;
         }
         let mut elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
@@ -188,7 +213,7 @@ impl Run<'_> {
         // What listens to fingers comes first.
         order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::swipes));
         for index in order.into_iter().take(TAPS_MAX) {
-            if let Some((usable, area)) = self.place(&mut elements, index).await? {
+            if let Some(Reachable { usable, area, .. }) = self.place(&mut elements, index).await? {
                 self.tap(&usable.words, area.at(0.5, 0.5)).await?;
                 if usable.swipes() {
                     self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;

@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Reflect, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -50,12 +50,17 @@
   const { now: today } = Date;
   const looksMax = 20000;
   let moment = 0, looks = 0, ahead = 0, latest = 0;
+  // How far ahead it was when the page was last used: several uses in one moment are not one long wait.
+  let used = 0;
   const clock = () => {
     const time = Math.round(now.call(performance));
-    if (time !== moment) [moment, looks, ahead] = [time, 0, 0];
+    if (time !== moment) {
+      ahead = Math.max(0, latest - time);
+      [moment, looks, used] = [time, 0, ahead];
+    }
     looks += 1;
     if (looks > looksMax) ahead += 1;
-    if (ahead === 500) note("frozen", "");
+    if (ahead === used + 500) note("frozen", "");
     latest = Math.max(latest, time + ahead);
     return latest;
   };
@@ -79,11 +84,27 @@
   const main = globalThis === globalThis.top;
   let pace = 16;
   let requested = 0;
+  // How many paths of lines were drawn in this frame and in the one before, and how many had no place.
+  let paths = { drawn: 0, lost: 0 }, before = paths;
   addEventListener("__mondoPace", (event) => {
     pace = event.detail;
   });
+  // How often something was drawn, or written into the document since that is watched.
+  let draws = 0;
+  const { MutationObserver, document } = globalThis;
+  addEventListener("mondo:watch", () => {
+    const count = (changes) => {
+      draws += changes.length;
+    };
+    new MutationObserver(count).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+  }, { once: true });
+  addEventListener("mondo:beats", ({ detail }) => {
+    used = ahead;
+    Object.assign(detail, { beats: requested, draws });
+  });
   globalThis.requestAnimationFrame = function requestAnimationFrame(callback) {
     requested += 1;
+    [before, paths] = [paths, { drawn: 0, lost: 0 }];
     if (requested === 4) send(encode(["animates", "", "", 0, 0]));
     if (typeof callback !== "function") return request.call(globalThis, callback);
     if (!main) return request.call(globalThis, (time) => callback(Math.round(time)));
@@ -166,6 +187,77 @@
     check("linkProgram", LINK_STATUS, getProgramParameter, getProgramInfoLog, "a program does not link: ");
   }
 
+  // A shape whose place is not a number is not drawn, and nobody is told. A line may leave out some of its points like
+  // that; a whole path of such points is nothing.
+  const apply = Reflect.apply;
+  const losses = new Set();
+  const lost = (name) => {
+    if (losses.has(name)) return;
+    losses.add(name);
+    note("lost", name);
+  };
+  const { CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D } = globalThis;
+  for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D]) {
+    const shapes = holder?.prototype;
+    if (!shapes) continue;
+    const replace = (name, make) => {
+      const own = Object.getOwnPropertyDescriptor(shapes, name);
+      if (own?.configurable && typeof own.value === "function") Object.defineProperty(shapes, name, { ...own, value: make(own.value) });
+    };
+    for (const name of ["arc", "ellipse", "rect", "roundRect", "fillRect", "strokeRect", "translate"]) {
+      replace(name, (draw) => ({ [name](x, y, width, height) {
+        draws += 1;
+        if (x !== x || y !== y || width !== width || height !== height) lost(name);
+        return apply(draw, this, arguments);
+      } })[name]);
+    }
+    replace("drawImage", (draw) => function drawImage(image, x, y) {
+      draws += 1;
+      if (x !== x || y !== y) lost("drawImage");
+      return apply(draw, this, arguments);
+    });
+    // Of the path that is being made: on what, and how many lines of it have a place and how many have none.
+    let on = null, placed = 0, unplaced = 0;
+    // A page may draw each line by itself: nothing is drawn where a whole frame has only such lines.
+    const linesMin = 5;
+    replace("beginPath", (begin) => function beginPath() {
+      [on, placed, unplaced] = [this, 0, 0];
+      return apply(begin, this, arguments);
+    });
+    replace("lineTo", (draw) => function lineTo(x, y) {
+      if (x !== x || y !== y) unplaced += 1;
+      else placed += 1;
+      return apply(draw, this, arguments);
+    });
+    for (const name of ["stroke", "fill"]) {
+      replace(name, (draw) => ({ [name]() {
+        draws += 1;
+        if (on === this && placed > 0) paths.drawn += 1;
+        else if (on === this && unplaced > 0) {
+          paths.lost += 1;
+          if (unplaced > 1 || (before.lost >= linesMin && !before.drawn)) lost("lineTo");
+        }
+        return apply(draw, this, arguments);
+      } })[name]);
+    }
+    for (const name of ["fillText", "strokeText"]) {
+      replace(name, (draw) => ({ [name](text, x, y) {
+        draws += 1;
+        if (x !== x || y !== y) lost(name);
+        return apply(draw, this, arguments);
+      } })[name]);
+    }
+  }
+
+  for (const [kind, names] of [[CanvasRenderingContext2D, ["putImageData"]], [globalThis.WebGLRenderingContext, ["drawArrays", "drawElements"]], [globalThis.WebGL2RenderingContext, ["drawArrays", "drawElements"]]]) {
+    for (const name of names) {
+      wrap(kind?.prototype, name, (self, values, go) => {
+        draws += 1;
+        return go();
+      });
+    }
+  }
+
   // What a colour or a date is picked from is a window of its own. Nothing draws it here, and while it is open nothing
   // else is drawn either; the driver gives such fields their values itself.
   HTMLInputElement.prototype.showPicker = function showPicker() {};
@@ -203,11 +295,12 @@
 
   // Whether a key moves the page under the game that it steers. The browser begins to scroll a few frames after the
   // key, so every key of the last moments that the page has not prevented may be the cause.
-  const scrolls = ["ArrowDown", " ", "PageDown", "End"];
+  const scrolls = ["ArrowUp", "ArrowDown", " ", "PageUp", "PageDown", "Home", "End"];
   let pressed = [];
   listen("keydown", (event) => {
-    // In a control, keys have a meaning of their own.
-    const free = event.isTrusted && !event.target.matches?.("a,button,input,select,summary,textarea");
+    // In a control, keys have a meaning of their own; in what is only pressed, the space bar has.
+    const meant = "input,select,textarea" + (event.key === " " ? ",a,button,summary" : "");
+    const free = event.isTrusted && !event.target.matches?.(meant);
     if (free && scrolls.includes(event.key)) pressed = [...pressed.slice(-3), { event, at: performance.now() }];
   });
   listen("scroll", ({ target }) => {

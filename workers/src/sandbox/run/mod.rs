@@ -8,6 +8,7 @@ pub(super) mod input;
 mod limit;
 pub(super) mod look;
 pub(super) mod page;
+mod paused;
 mod real;
 mod time;
 mod views;
@@ -27,7 +28,7 @@ use chromiumoxide::{
             },
             page::HandleJavaScriptDialogParams,
         },
-        js_protocol::{debugger, runtime::GetHeapUsageParams},
+        js_protocol::runtime::GetHeapUsageParams,
     },
 };
 use mondo_jobs::finding::{Coverage, FindingClass, View};
@@ -49,12 +50,11 @@ use crate::sandbox::{
     findings::{
         Findings, Observation,
         classify::{self, Announcement},
-        stack,
     },
 };
 
-/// Page time between two looks at the page's memory, in milliseconds: six frames of a page that is used.
-const MEMORY_LOOK_MS: f64 = 100.0;
+/// Page time between two looks at the page's memory, in milliseconds: fifteen frames of a page that is used.
+const MEMORY_LOOK_MS: f64 = 250.0;
 
 /// Page time before the first look at how many elements the page has, and between two, in milliseconds.
 const GROWTH_LOOKS_MS: (f64, f64) = (950.0, 2000.0);
@@ -166,12 +166,26 @@ pub(super) struct Run<'a> {
     pub(super) children: u32,
     /// The page asks for frame after frame.
     pub(super) animates: bool,
+    /// It does, and yet has never been seen to move.
+    pub(super) unmoved: bool,
+    /// It draws, and nothing changes by that.
+    draws_still: bool,
+    /// How often it was looked at for that while it was used.
+    movement_looks: u32,
     /// What is being dragged.
     pub(super) dragged: Option<Value>,
     pub(super) coverage: Option<Coverage>,
     /// The views on the way, where they are wanted.
     pub(super) views: Option<Vec<View>>,
     growth: Growth,
+    /// The canvases that people draw in or steer and that were not empty before.
+    drawn: Vec<usize>,
+    /// The same before anything was used.
+    drawn_at_first: Vec<usize>,
+    /// Those that were empty when all had been used, and what is said of that if they stay so.
+    empty_boards: Vec<(usize, Observation)>,
+    /// How often it has caught what it threw.
+    caught: u32,
 }
 
 pub(super) enum Happened {
@@ -213,10 +227,17 @@ impl<'a> Run<'a> {
             had_workers: false,
             workers_wait: real::WORKERS_WAIT_MAX,
             animates: false,
+            unmoved: false,
+            draws_still: false,
+            movement_looks: 0,
             dragged: None,
             coverage: None,
             views: None,
             growth: Growth::default(),
+            drawn: Vec::new(),
+            drawn_at_first: Vec::new(),
+            empty_boards: Vec::new(),
+            caught: 0,
         }
     }
 
@@ -446,21 +467,6 @@ impl<'a> Run<'a> {
     pub(super) fn found_some(&mut self, observation: Option<Observation>) {
         if let Some(observation) = observation {
             self.found(observation);
-        }
-    }
-
-    fn on_paused(&mut self, paused: Paused) {
-        if self.hung != Hung::No {
-            self.paused = Some(paused);
-        } else if paused.reason == "OOM" {
-            let calls = stack::of_paused(&paused, &self.own_scripts);
-            let stack: Vec<_> = calls.into_iter().map(|(_, frame)| frame).collect();
-            let message = "the page's script has used up its memory";
-            let place = stack.first().map(stack::place_of);
-            self.end = Some(Observation::blocking(FindingClass::Memory, message, place).with_stack(stack));
-        } else {
-            // A `debugger` statement.
-            drop(self.page.send(&debugger::ResumeParams::default()));
         }
     }
 }

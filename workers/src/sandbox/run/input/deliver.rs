@@ -61,7 +61,7 @@ impl Run<'_> {
 
     /// Waits for the replies to inputs; a page that needs another frame for one gets it in the same moment. Whether it
     /// does may depend on the machine, for an input may come too late for the frame that it was sent ahead of.
-    async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
+    pub(super) async fn acknowledged(&mut self, inputs: Vec<Pending<Value>>) -> Result<(), Stop> {
         let mut more_frames = 0;
         for mut input in inputs {
             while !self.is_taken(&mut input).await? {

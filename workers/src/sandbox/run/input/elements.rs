@@ -1,5 +1,7 @@
 //! The elements that a person could use, and their use: found by `probe.js`, placed by `place.js`.
 
+use std::sync::LazyLock;
+
 use chromiumoxide::cdp::js_protocol::runtime::{
     CallArgument, CallFunctionOnParams, EvaluateParams, RemoteObjectId,
 };
@@ -11,21 +13,11 @@ use serde_json::Value;
 use super::{Point, keys};
 use crate::sandbox::{
     browser::cdp::CdpError,
-    run::{Draw, Run, Stop, drive::IDLE_FRAME_MS},
+    run::{Draw, Run, Stop, page::DESKTOP},
 };
-
-/// The most elements that are used in one pass.
-const USES_MAX: usize = 20;
-
-/// The most that are used because they have appeared since.
-const FRESH_USES_MAX: usize = 8;
 
 /// The most places to drop something that are looked at for one that a person could reach.
 const TARGETS_MAX: usize = 8;
-
-/// The most buttons that are pressed several times in a row, and how often: a list may end at the third press in all.
-const REPEATED_MAX: usize = 6;
-const REPEATS: usize = 2;
 
 /// The most further choices of a list that are made after the first.
 const CHOICES_MAX: usize = 3;
@@ -37,34 +29,42 @@ const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
 const DIGITS: [&str; 2] = ["7", "777"];
 const NUMBERS: [&str; 3] = ["", "0", "-5"];
 
-/// Where something large is clicked, as shares of its width and height: what is in the middle, around it, and at the
-/// edges, where a board has other neighbours.
-const AREA_POINTS: [(f64, f64); 7] =
-    [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8), (0.06, 0.06), (0.94, 0.94)];
+/// Where something large is clicked, as shares of its width and height, more or less: what is in the middle and around it.
+const AREA_POINTS: [(f64, f64); 5] = [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)];
+
+/// The same at its very edges, where a board has other neighbours.
+const EDGE_POINTS: [(f64, f64); 2] = [(0.06, 0.003), (0.997, 0.94)];
+
+/// Where it is dragged to, beyond each of its sides.
+const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.5)];
 
 const PROBE: &str = include_str!("probe.js");
 const PLACE: &str = include_str!("place.js");
+const PLAY: &str = include_str!("play.js");
+const STROKE: &str = include_str!("stroke.js");
+
+/// The four in one.
+static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
+    let functions = [("PLACE", PLACE), ("PLAY", PLAY), ("STROKE", STROKE)];
+    let put_in = |probe: String, (name, script): (&str, &str)| {
+        let function = script.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
+        probe.replace(&format!("= {name};"), &format!("= {function};"))
+    };
+    functions.into_iter().fold(PROBE.to_owned(), put_in)
+});
+
+/// Called on what `probe.js` found.
+const PLACE_ONE: &str = "function (index) { return this.place(index); }";
+const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
+const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
 /// those that nobody could have seen then.
 const TELL: &str = "function (before) {
   const seen = new Set((before ?? []).filter((entry) => entry.visible).map((entry) => entry.element));
-  return this.map(({ element, kind, words, extras, choices, visible }) => {
-    return { kind, words, extras, choices, visible, fresh: !seen.has(element) };
+  return this.map(({ element, kind, words, group, extras, choices, visible }) => {
+    return { kind, words, group, extras, choices, visible, fresh: !seen.has(element) };
   });
-}";
-
-/// Called on what `probe.js` found, with an index: gives the picker there another value, as picking one does.
-const PICK: &str = "function (index) {
-  const { element } = this[index];
-  const values = { color: '#336699', date: '2024-02-29', 'datetime-local': '2024-02-29T13:37', month: '2024-02', time: '13:37', week: '2024-W09' };
-  if (!(element.type in values)) return;
-  element.value = values[element.type];
-  for (const kind of ['input', 'change']) {
-    const event = document.createEvent('Event');
-    event.initEvent(kind, true, false);
-    element.dispatchEvent(event);
-  }
 }";
 
 /// What `probe.js` found, by its index there.
@@ -72,12 +72,14 @@ const PICK: &str = "function (index) {
 pub(in crate::sandbox::run) struct Usable {
     pub(in crate::sandbox::run) kind: String,
     pub(in crate::sandbox::run) words: String,
+    /// Those of one sort have the same.
+    pub(super) group: String,
     /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, and `left` for a field.
     extras: Vec<String>,
     /// How many there are to choose from.
     choices: usize,
-    visible: bool,
-    fresh: bool,
+    pub(super) visible: bool,
+    pub(super) fresh: bool,
 }
 
 impl Usable {
@@ -85,7 +87,12 @@ impl Usable {
         self.wants("touchmove")
     }
 
-    fn is_field(&self) -> bool {
+    /// Whether it is set to something, and can be set back.
+    pub(super) fn is_set(&self) -> bool {
+        self.is_field() || self.kind == "range" || self.kind == "select"
+    }
+
+    pub(super) fn is_field(&self) -> bool {
         self.kind == "text" || self.kind == "number"
     }
 
@@ -104,7 +111,19 @@ pub(in crate::sandbox::run) struct Elements {
 #[derive(Deserialize)]
 struct Placed {
     area: Area,
-    words: Option<String>,
+    words: String,
+    beats: u64,
+    shapes: Vec<(f64, f64)>,
+}
+
+/// One of them that a person could use now.
+pub(in crate::sandbox::run) struct Reachable {
+    pub(in crate::sandbox::run) usable: Usable,
+    pub(in crate::sandbox::run) area: Area,
+    /// How many frames the page has asked for.
+    pub(super) beats: u64,
+    /// What is in it to aim at.
+    pub(super) shapes: Vec<Point>,
 }
 
 /// Where an element is: left, top, width and height in CSS pixels.
@@ -116,82 +135,41 @@ impl Area {
     pub(in crate::sandbox::run) fn at(self, across: f64, down: f64) -> Point {
         Point { x: self.0 + self.2 * across, y: self.1 + self.3 * down }
     }
+
+    /// Where in it a point is, for people.
+    pub(super) fn words_of(self, point: Point) -> String {
+        format!("{:.0},{:.0}", point.x - self.0, point.y - self.1)
+    }
 }
 
 impl Run<'_> {
-    /// Uses each element once; `again` in another order, because what came first may have changed what the others
-    /// do. Gives what was there.
-    pub(in crate::sandbox::run) async fn use_everything(
-        &mut self,
-        random: &mut ChaCha8Rng,
-        again: bool,
-    ) -> Result<Elements, Stop> {
-        let mut elements = self.elements(None).await?;
-        let mut order: Vec<usize> = (0..elements.list.len()).collect();
-        if again {
-            order.shuffle(random);
-        }
-        order.retain(|index| elements.list.get(*index).is_some_and(|usable| usable.visible));
-        if again {
-            // What is written in fields is meant for the buttons, and must not crowd them out.
-            let is_field = |index: &usize| elements.list.get(*index).is_some_and(Usable::is_field);
-            let (mut fields, others): (Vec<usize>, Vec<usize>) = order.into_iter().partition(is_field);
-            fields.truncate(USES_MAX / 2);
-            order = [fields, others].concat();
-        }
-        order.truncate(USES_MAX);
-        let mut repeated = 0;
-        for index in order {
-            let pressed = elements.list.get(index).is_some_and(|usable| usable.kind == "button");
-            let repeats = again && pressed && repeated < REPEATED_MAX;
-            repeated += usize::from(repeats);
-            for _ in 0..if repeats { REPEATS } else { 1 } {
-                self.use_one(&mut elements, index, again, random).await?;
-            }
-        }
-        for _ in 0..3 {
-            self.pass(IDLE_FRAME_MS).await?;
-            self.frame(IDLE_FRAME_MS, Draw::No).await?;
-        }
-        self.use_what_is_fresh(elements, random).await
-    }
-
-    /// Uses what has appeared since `before`: a menu's entries, the button of a game that is over. Gives what is
-    /// there now.
-    pub(in crate::sandbox::run) async fn use_what_is_fresh(
-        &mut self,
-        before: Elements,
-        random: &mut ChaCha8Rng,
-    ) -> Result<Elements, Stop> {
-        let mut elements = self.elements(Some(&before)).await?;
-        let fresh = |usable: &Usable| usable.fresh && usable.visible && usable.words != "page";
-        let mut order: Vec<usize> = (0..elements.list.len()).collect();
-        order.retain(|index| elements.list.get(*index).is_some_and(fresh));
-        order.truncate(FRESH_USES_MAX);
-        for index in order {
-            self.use_one(&mut elements, index, false, random).await?;
-        }
-        Ok(elements)
-    }
-
-    async fn use_one(
+    /// Uses one of them as a person would; `again` in another way. Gives how many frames the page had asked for before;
+    /// nothing where a person could not use it.
+    pub(super) async fn use_one(
         &mut self,
         elements: &mut Elements,
         index: usize,
         again: bool,
         random: &mut ChaCha8Rng,
-    ) -> Result<(), Stop> {
-        let Some((usable, area)) = self.place(elements, index).await? else { return Ok(()) };
+    ) -> Result<Option<u64>, Stop> {
+        let Some(Reachable { usable, area, beats, .. }) = self.place(elements, index).await? else {
+            return Ok(None);
+        };
         match usable.kind.as_str() {
             "draggable" => {
                 self.click(&usable.words, area.at(0.5, 0.5)).await?;
                 let target = self.target(elements, random).await?;
                 self.carry(&usable.words, area.at(0.5, 0.5), target).await?;
             }
-            "picker" => self.pick(elements, index, &usable.words).await?,
+            // What opens there to pick from is no part of the page.
+            "picker" => {
+                self.begin_input(&format!("pick in {}", usable.words));
+                self.touch(elements, index, Some(0.0), 1).await?;
+                self.delivered(Vec::new(), Draw::No).await?;
+            }
             _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
             _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
-            _ => self.use_element(&usable, area, random).await?,
+            _ => self.use_element(&usable, area, again, random).await?,
         }
         for extra in &usable.extras {
             let (words, middle) = (usable.words.as_str(), area.at(0.5, 0.5));
@@ -204,7 +182,7 @@ impl Run<'_> {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(Some(beats))
     }
 
     /// Some place where things can be dropped.
@@ -218,42 +196,73 @@ impl Run<'_> {
         targets.shuffle(random);
         targets.truncate(TARGETS_MAX);
         for index in targets {
-            if let Some((usable, area)) = self.place(elements, index).await? {
+            if let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? {
                 return Ok(Some((usable.words, area.at(0.5, 0.5))));
             }
         }
         Ok(None)
     }
 
+    /// Drags out of something at each of its sides, as far as the view goes.
+    async fn drag_out(&mut self, words: &str, area: Area) -> Result<(), Stop> {
+        let (width, height) = (f64::from(DESKTOP.0), f64::from(DESKTOP.1));
+        let out = OUTSIDE.map(|(across, down)| {
+            let Point { x, y } = area.at(across, down);
+            Point { x: x.clamp(1.0, width - 1.0), y: y.clamp(1.0, height - 1.0) }
+        });
+        self.drag(words, area.at(0.5, 0.5), &out).await
+    }
+
     async fn use_element(
         &mut self,
         usable: &Usable,
         area: Area,
+        again: bool,
         random: &mut ChaCha8Rng,
     ) -> Result<(), Stop> {
         let words = usable.words.as_str();
         match usable.kind.as_str() {
             "area" => {
-                for (across, down) in AREA_POINTS {
+                let inside = AREA_POINTS.map(|(across, down)| {
                     let jitter = random.random_range(-0.05..0.05);
-                    let point = area.at(across + jitter, down + jitter);
-                    self.click(&format!("{words} at {:.0},{:.0}", point.x - area.0, point.y - area.1), point)
-                        .await?;
+                    (across + jitter, down + jitter)
+                });
+                for (across, down) in inside.into_iter().chain(EDGE_POINTS) {
+                    let point = area.at(across, down);
+                    self.click(&format!("{words} at {}", area.words_of(point)), point).await?;
                 }
-                self.drag(words, area.at(0.3, 0.4), area.at(0.7, 0.6)).await?;
+                if again {
+                    self.drag_out(words, area).await?;
+                } else {
+                    let [from, to] = [area.at(0.3, 0.4), area.at(0.7, 0.6)];
+                    self.drag(words, from, &[Point::halfway(from, to), to]).await?;
+                }
                 // Short, so that it stays within one cell of a board.
-                self.drag(words, area.at(0.48, 0.48), area.at(0.52, 0.52)).await
+                let [from, to] = [area.at(0.48, 0.48), area.at(0.52, 0.52)];
+                self.drag(words, from, &[Point::halfway(from, to), to]).await?;
+                self.note_drawn().await
+            }
+            "range" if again => {
+                self.click(words, area.at(0.5, 0.5)).await?;
+                self.press_in(words, &keys::END).await?;
+                self.press_in(words, &keys::HOME).await?;
+                self.look_at_texts().await
             }
             "range" => {
                 self.click(&format!("{words} at 25 %"), area.at(0.25, 0.5)).await?;
                 self.click(&format!("{words} at 90 %"), area.at(0.9, 0.5)).await
             }
+            "select" if again => {
+                self.click(words, area.at(0.5, 0.5)).await?;
+                self.press_in(words, &keys::HOME).await?;
+                self.press_in(words, &keys::ENTER).await
+            }
             "select" => {
                 self.click(words, area.at(0.5, 0.5)).await?;
-                self.press_named(&keys::ARROW_DOWN).await?;
-                self.press_named(&keys::ENTER).await?;
+                self.press_in(words, &keys::ARROW_DOWN).await?;
+                self.press_in(words, &keys::ENTER).await?;
                 for _ in 0..usable.choices.saturating_sub(2).min(CHOICES_MAX) {
-                    self.press_named(&keys::ARROW_DOWN).await?;
+                    self.press_in(words, &keys::ARROW_DOWN).await?;
                 }
                 Ok(())
             }
@@ -274,9 +283,9 @@ impl Run<'_> {
         let words = usable.words.as_str();
         self.click(words, area.at(0.5, 0.5)).await?;
         if usable.wants("left") {
-            self.press_named(&keys::TAB).await?;
+            self.press_in(words, &keys::TAB).await?;
             // What the page says to that may have moved it.
-            let Some((_, area)) = self.place(elements, index).await? else { return Ok(()) };
+            let Some(Reachable { area, .. }) = self.place(elements, index).await? else { return Ok(()) };
             self.click(words, area.at(0.5, 0.5)).await?;
         }
         if usable.kind == "number" {
@@ -286,7 +295,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.write(words, TEXT).await?;
-        self.press_named(&keys::ENTER).await
+        self.press_in(words, &keys::ENTER).await
     }
 
     /// Writes other things into a field, in the place of what it says; the last is left there.
@@ -304,12 +313,14 @@ impl Run<'_> {
         }
         for text in texts {
             // The page may have moved it, or written it anew.
-            let Some((Usable { words, .. }, area)) = self.place(elements, index).await? else {
+            let Some(Reachable { usable: Usable { words, .. }, area, .. }) =
+                self.place(elements, index).await?
+            else {
                 return Ok(());
             };
             self.write_over(&words, area.at(0.5, 0.5), text).await?;
             if !is_number {
-                self.press_named(&keys::ENTER).await?;
+                self.press_in(&words, &keys::ENTER).await?;
             }
         }
         Ok(())
@@ -320,7 +331,7 @@ impl Run<'_> {
         &mut self,
         before: Option<&Elements>,
     ) -> Result<Elements, Stop> {
-        let mut look = EvaluateParams::new(PROBE);
+        let mut look = EvaluateParams::new(PROBE_ALL.as_str());
         look.include_command_line_api = Some(true);
         look.silent = Some(true);
         let object = self.call(&look).await?.result.object_id;
@@ -328,7 +339,6 @@ impl Run<'_> {
         let mut tell = call_on(object.clone(), TELL);
         let before = before.and_then(|before| before.object.clone());
         tell.arguments = Some(vec![CallArgument { object_id: before, ..Default::default() }]);
-        tell.return_by_value = Some(true);
         let told = self.told(&tell).await?;
         let list = serde_json::from_value(told).unwrap_or_default();
         Ok(Elements { list, object: Some(object) })
@@ -339,20 +349,30 @@ impl Run<'_> {
         &mut self,
         elements: &mut Elements,
         index: usize,
-    ) -> Result<Option<(Usable, Area)>, Stop> {
-        let (Some(object), Some(usable)) = (elements.object.clone(), elements.list.get_mut(index)) else {
-            return Ok(None);
-        };
-        let mut place = call_on(object, PLACE);
-        place.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
-        place.return_by_value = Some(true);
-        let Ok(Placed { area, words }) = serde_json::from_value(self.told(&place).await?) else {
-            return Ok(None);
-        };
-        if let Some(words) = words {
-            usable.words = words;
-        }
-        Ok(Some((usable.clone(), area)))
+    ) -> Result<Option<Reachable>, Stop> {
+        let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
+        let Ok(Placed { area, words, beats, shapes }) = serde_json::from_value(told) else { return Ok(None) };
+        let Some(usable) = elements.list.get_mut(index) else { return Ok(None) };
+        usable.words = words;
+        let shapes = shapes.into_iter().map(|(x, y)| Point { x, y }).collect();
+        Ok(Some(Reachable { usable: usable.clone(), area, beats, shapes }))
+    }
+
+    /// Calls a function on what `probe.js` found, and gives what it gives: null where the page has loaded itself anew
+    /// since.
+    pub(super) async fn call_on(
+        &mut self,
+        elements: &Elements,
+        function: &str,
+        values: Vec<Value>,
+    ) -> Result<Value, Stop> {
+        let Some(object) = elements.object.clone() else { return Ok(Value::Null) };
+        let argument = |value| CallArgument { value: Some(value), ..Default::default() };
+        let mut call = call_on(object, function);
+        call.arguments = Some(values.into_iter().map(argument).collect());
+        // What it does to the page is done by a person.
+        call.user_gesture = Some(true);
+        self.told(&call).await
     }
 
     /// What a call on something of the page's gives: null where the page has loaded itself anew since.
@@ -364,15 +384,24 @@ impl Run<'_> {
         }
     }
 
-    /// Gives a field for a colour, a date or a time another value. What opens there to pick it from is no part of
-    /// the page, so this is the one input that is not trusted.
-    async fn pick(&mut self, elements: &Elements, index: usize, words: &str) -> Result<(), Stop> {
-        let Some(object) = elements.object.clone() else { return Ok(()) };
-        self.begin_input(&format!("pick in {words}"));
-        let mut pick = call_on(object, PICK);
-        pick.arguments = Some(vec![CallArgument { value: Some(index.into()), ..Default::default() }]);
-        self.told(&pick).await?;
-        self.delivered(Vec::new(), Draw::No).await
+    /// Uses one of them without a mouse: `play.js`; a button so many times in a row. Gives whether a person could have
+    /// used it.
+    pub(super) async fn touch(
+        &mut self,
+        elements: &Elements,
+        index: usize,
+        share: Option<f64>,
+        times: usize,
+    ) -> Result<bool, Stop> {
+        let touched =
+            self.call_on(elements, PLAY_ONE, vec![index.into(), share.into(), times.into()]).await?;
+        Ok(touched == Value::Bool(true))
+    }
+
+    /// Presses at one point and releases at another, without a mouse.
+    pub(super) async fn stroke(&mut self, elements: &Elements, from: Point, to: Point) -> Result<(), Stop> {
+        let ends = [from, to].map(|Point { x, y }| vec![x, y].into()).to_vec();
+        self.call_on(elements, STROKE_ONE, ends).await.map(drop)
     }
 }
 
@@ -380,5 +409,6 @@ fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {
     let mut call = CallFunctionOnParams::new(function);
     call.object_id = Some(object);
     call.silent = Some(true);
+    call.return_by_value = Some(true);
     call
 }

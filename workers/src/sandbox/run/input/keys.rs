@@ -22,6 +22,8 @@ pub(in crate::sandbox) const ARROW_DOWN: Named = ("ArrowDown", "ArrowDown", 40, 
 pub(in crate::sandbox) const ENTER: Named = ("Enter", "Enter", 13, Some("\r"));
 pub(in crate::sandbox) const ESCAPE: Named = ("Escape", "Escape", 27, None);
 pub(in crate::sandbox) const DELETE: Named = ("Delete", "Delete", 46, None);
+pub(in crate::sandbox) const HOME: Named = ("Home", "Home", 36, None);
+pub(in crate::sandbox) const END: Named = ("End", "End", 35, None);
 pub(in crate::sandbox) const TAB: Named = ("Tab", "Tab", 9, None);
 
 const NAMED: [Named; 17] = [
@@ -38,8 +40,8 @@ const NAMED: [Named; 17] = [
     ("Shift", "ShiftLeft", 16, None),
     ("Control", "ControlLeft", 17, None),
     ("Alt", "AltLeft", 18, None),
-    ("Home", "Home", 36, None),
-    ("End", "End", 35, None),
+    HOME,
+    END,
     ("PageUp", "PageUp", 33, None),
     ("PageDown", "PageDown", 34, None),
 ];
@@ -57,7 +59,7 @@ pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
         return keys;
     }
     let extra =
-        NAMED.iter().skip(ALWAYS).filter(|(name, code, ..)| quotes(source, name) || quotes(source, code));
+        NAMED.iter().skip(ALWAYS).filter(|(name, code, ..)| names(source, name) || names(source, code));
     keys.extend(extra.map(named));
     let mut from_source = 0;
     for letter in ('a'..='z').chain('0'..='9') {
@@ -75,7 +77,13 @@ pub(in crate::sandbox) fn keys_for(source: &str) -> Vec<Key> {
 
 /// Whether the source names this key: then it means to handle it.
 pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool {
-    mentions_keyboard(source) && (quotes(source, name) || quotes(source, code))
+    mentions_keyboard(source) && (names(source, name) || names(source, code))
+}
+
+/// Whether the source says the name of this key: in quotes, or as what a table of keys has.
+fn names(source: &str, key: &str) -> bool {
+    let of_table = || [format!(".{key}"), format!("{key}:")].iter().any(|entry| source.contains(entry));
+    quotes(source, key) || (key.starts_with("Arrow") || key.starts_with("Page")) && of_table()
 }
 
 /// The most keys that are given with Control held.
@@ -160,7 +168,7 @@ impl Key {
 mod tests {
     use super::*;
 
-    fn names(source: &str) -> Vec<String> {
+    fn added(source: &str) -> Vec<String> {
         keys_for(source).iter().skip(ALWAYS).map(Key::words).collect()
     }
 
@@ -168,25 +176,25 @@ mod tests {
     fn keys_that_the_source_names_are_added() {
         let source =
             "onkeydown = e => { if (e.key === 'w' || e.code == \"KeyR\" || e.key == 'Shift') go('x1') }";
-        assert_eq!(names(source), ["Shift", "r", "w"]);
+        assert_eq!(added(source), ["Shift", "r", "w"]);
     }
 
     #[test]
     fn keys_are_found_by_number_in_tables_and_with_control() {
-        assert_eq!(names("onkeydown = e => { if (e.keyCode === 77) mute() }"), ["m"]);
-        assert_eq!(names("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
-        assert_eq!(names("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
-        assert!(names("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
+        assert_eq!(added("onkeydown = e => { if (e.keyCode === 77) mute() }"), ["m"]);
+        assert_eq!(added("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
+        assert_eq!(added("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
+        assert!(added("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
     }
 
     #[test]
     fn quoted_letters_of_a_page_without_keyboard_mean_nothing() {
-        assert!(names("const grades = ['a', 'b']").is_empty());
+        assert!(added("const grades = ['a', 'b']").is_empty());
     }
 
     #[test]
     fn the_source_adds_a_bounded_number() {
         let all: Vec<_> = ('a'..='z').map(|letter| format!("'{letter}'")).collect();
-        assert_eq!(names(&format!("keydown {}", all.join(" "))).len(), FROM_SOURCE_MAX);
+        assert_eq!(added(&format!("keydown {}", all.join(" "))).len(), FROM_SOURCE_MAX);
     }
 }

@@ -4,6 +4,8 @@ mod carry;
 mod deliver;
 pub(super) mod elements;
 pub(in crate::sandbox) mod keys;
+pub(super) mod play;
+mod rounds;
 
 use chromiumoxide::{
     Command, Method,
@@ -29,6 +31,9 @@ const CONTROL: i64 = 2;
 const HELD_STEPS: u32 = 4;
 const HELD_STEP_MS: f64 = 250.0;
 
+/// How often a key that is held is pressed again by the keyboard.
+const KEY_REPEATS: u32 = 5;
+
 /// Whether a list of choices is open, in a shadow tree as well.
 const OPEN_LIST: &str = "(() => {
   const open = (root) => root.querySelector('select:open') || [...root.querySelectorAll('*')].some(({ shadowRoot }) => shadowRoot && open(shadowRoot));
@@ -40,6 +45,13 @@ const OPEN_LIST: &str = "(() => {
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,
+}
+
+impl Point {
+    /// The point in the middle between two.
+    fn halfway(from: Self, to: Self) -> Self {
+        Self { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) }
+    }
 }
 
 impl Run<'_> {
@@ -96,19 +108,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Presses the mouse at one point, moves it in two steps, and releases it at another.
-    pub(super) async fn drag(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
+    /// Presses the mouse at one point, moves it along a way, and releases it at the end.
+    pub(super) async fn drag(&mut self, words: &str, from: Point, way: &[Point]) -> Result<(), Stop> {
         self.begin_input(&format!("drag {words}"));
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
         self.delivered(vec![press], Draw::No).await?;
-        let halfway = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
-        for point in [halfway, to] {
-            let mut step = mouse(DispatchMouseEventType::MouseMoved, point);
+        for point in way {
+            let mut step = mouse(DispatchMouseEventType::MouseMoved, *point);
             step.buttons = Some(1);
             let step = self.page.send(&step).untyped();
             self.delivered_with_frame(vec![step], Draw::No).await?;
         }
-        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, to)).untyped();
+        let end = way.last().copied().unwrap_or(from);
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, end)).untyped();
         self.delivered(vec![release], Draw::No).await
     }
 
@@ -129,9 +141,28 @@ impl Run<'_> {
         self.delivered_in_a_row(vec![released]).await
     }
 
-    /// The same for a key without a character.
-    pub(super) async fn press_named(&mut self, key: &Named) -> Result<(), Stop> {
-        self.press(&keys::named(key)).await
+    /// The same in a control that has the focus, where keys have a meaning of their own.
+    pub(super) async fn press_in(&mut self, words: &str, key: &Named) -> Result<(), Stop> {
+        let key = keys::named(key);
+        self.begin_input(&format!("key {} in {words}", key.words()));
+        self.press_and_release(&key).await
+    }
+
+    /// Holds a key down while a step of time passes, as long as the keyboard takes to repeat it a few times.
+    async fn hold_key(&mut self, key: &Key, step_ms: f64) -> Result<(), Stop> {
+        self.begin_input(&format!("hold key {}", key.words()));
+        let down =
+            if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
+        let pressed = (0..=KEY_REPEATS).map(|time| {
+            let mut event = keyboard(down.clone(), key);
+            event.auto_repeat = (time > 0).then_some(true);
+            self.page.send(&event).untyped()
+        });
+        let pressed: Vec<_> = pressed.collect();
+        self.acknowledged(pressed).await?;
+        self.pass(step_ms).await?;
+        let released = self.page.send(&keyboard(DispatchKeyEventType::KeyUp, key)).untyped();
+        self.acknowledged(vec![released]).await
     }
 
     /// Closes a list of choices that was left open: it is a window of its own, and as long as it is there, no frame is
@@ -202,9 +233,8 @@ impl Run<'_> {
     /// Spreads two fingers on the page.
     pub(super) async fn pinch(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
         self.begin_input(&format!("pinch {words}"));
-        let middle = Point { x: f64::midpoint(from.x, to.x), y: f64::midpoint(from.y, to.y) };
-        let halfway =
-            |end: Point| Point { x: f64::midpoint(middle.x, end.x), y: f64::midpoint(middle.y, end.y) };
+        let middle = Point::halfway(from, to);
+        let halfway = |end: Point| Point::halfway(middle, end);
         for (kind, [first, second]) in [
             (DispatchTouchEventType::TouchStart, [halfway(from), halfway(to)]),
             (DispatchTouchEventType::TouchMove, [from, to]),

@@ -1,9 +1,9 @@
-// Called on what probe.js found: where the element with this index is now, as { area, words }: left, top, width and
-// height of its visible part in CSS pixels, and its words if another element has taken its place. Null when a person
-// could not use it.
+// A function of the list that probe.js gives: where the element with this index is now, as { area, words, beats, shapes }: left,
+// top, width and height of its visible part in CSS pixels, what it is called now, how many frames the page has asked for,
+// and where in it something is that a person could aim at. Null when a person could not use it.
 function (index) {
   const entry = this[index];
-  const words = entry.element.isConnected ? null : this.renew(entry);
+  if (!entry.element.isConnected) this.renew(entry);
   const { element } = entry;
   if (!element.isConnected || element.disabled) return null;
   let box = element.getBoundingClientRect();
@@ -11,8 +11,12 @@ function (index) {
     element.scrollIntoView({ block: "center", behavior: "instant" });
     box = element.getBoundingClientRect();
   }
-  const left = Math.max(0, box.left), top = Math.max(0, box.top);
-  const right = Math.min(window.innerWidth, box.right), bottom = Math.min(window.innerHeight, box.bottom);
+  // What is drawn in ends at its border.
+  const board = entry.kind === "area" && element.clientWidth > 0;
+  const [x, y] = board ? [box.left + element.clientLeft, box.top + element.clientTop] : [box.left, box.top];
+  const [width, height] = board ? [element.clientWidth, element.clientHeight] : [box.width, box.height];
+  const left = Math.max(0, x), top = Math.max(0, y);
+  const right = Math.min(window.innerWidth, x + width), bottom = Math.min(window.innerHeight, y + height);
   if (right - left < 2 || bottom - top < 2) return null;
   const style = getComputedStyle(element);
   if (style.visibility !== "visible" || style.pointerEvents === "none") return null;
@@ -24,5 +28,14 @@ function (index) {
   }
   const root = element === document.documentElement;
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
-  return { area: [left, top, right - left, bottom - top], words };
+  const shapes = [];
+  const shapesMax = 20;
+  for (const inner of entry.kind === "area" && !root ? element.getElementsByTagName("*") : []) {
+    if (shapes.length === shapesMax) break;
+    if (inner.firstElementChild) continue;
+    const { left: from, top: down, width: wide, height: high } = inner.getBoundingClientRect();
+    const at = [from + wide / 2, down + high / 2];
+    if (document.elementFromPoint(...at) === inner) shapes.push(at);
+  }
+  return { area: [left, top, right - left, bottom - top], words: this.wordsOf(entry), beats: this.beats(), shapes };
 }

@@ -1,14 +1,24 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
-// { element, type, kind, words, extras, choices, visible, way }, in document order; extras are the rarer inputs that it
-// listens to, choices how many there are, and way leads up from it: what it is the how manyth child of, and so on.
+// { element, type, kind, words, group, extras, choices, visible, way }, in document order; those of a group are of one sort,
+// extras are the rarer inputs that it listens to, choices how many there are, and way leads up from it: what it is the how
+// manyth child of, and so on. What is done with them then are functions of the list, made once with it: PLACE, PLAY and
+// STROKE are place.js, play.js and stroke.js.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
-  const listensTo = (element, names) => {
+  // Of the element that was asked about last: several questions in a row are about one.
+  let last = null, heard = [];
+  const eventsOf = (element) => {
+    if (element === last) return heard;
     // Asking for the listeners compiles the attributes, and one that does not parse is to be found when it is used.
     const attributes = element.getAttributeNames ? element.getAttributeNames().filter((name) => name.startsWith("on")) : [];
-    if (attributes.length) return names.some((name) => attributes.includes(`on${name}`));
-    const events = getEventListeners(element);
-    return names.some((name) => events[name]?.some(({ listener }) => !listener.watches));
+    const listeners = attributes.length ? {} : getEventListeners(element);
+    const names = Object.keys(listeners).filter((name) => listeners[name].some(({ listener }) => !listener.watches));
+    [last, heard] = [element, attributes.length ? attributes.map((name) => name.slice(2)) : names];
+    return heard;
+  };
+  const listensTo = (element, names) => {
+    const events = eventsOf(element);
+    return events.length > 0 && names.some((name) => events.includes(name));
   };
   const moves = ["mousedown", "pointerdown", "mousemove", "pointermove", "touchmove", "wheel"];
   const enters = ["mouseenter", "mouseover", "mouseleave", "mouseout", "pointerenter", "pointerover"];
@@ -66,21 +76,34 @@
     for (let place = element; parentOf(place) && way.length < levelsMax; place = parentOf(place)) way.push({ parent: parentOf(place), index: indexOf(place, way.length), tag: place.tagName });
     return way;
   };
+  const groupOf = (element, kind) => {
+    const first = (of) => of?.getAttribute?.("class")?.trim().split(/\s+/)[0];
+    return [kind, element.tagName, first(element) ?? [parentOf(element)?.nodeName, first(parentOf(element))]].join(" ");
+  };
   const found = [];
+  found.wordsOf = ({ element, kind }) => wordsOf(element, kind);
+  // Answered by init.js.
+  found.beats = () => {
+    const ask = document.createEvent("CustomEvent");
+    ask.initCustomEvent("mondo:beats", false, false, {});
+    window.dispatchEvent(ask);
+    return ask.detail.beats;
+  };
+  found.place = PLACE;
+  found.play = PLAY;
+  found.stroke = STROKE;
   // Many pages write a list anew whenever something in it is used. To a person what is now in an element's place is
-  // that element. Gives its words; nothing where the place is gone.
+  // that element.
   found.renew = (entry) => {
     const top = entry.way.findIndex(({ parent }) => isConnected(parent));
-    if (top === -1) return null;
+    if (top === -1) return;
     const down = entry.way.slice(0, top + 1).reverse();
     const step = (place, { index, tag }) => {
       const child = place && childrenOf(place)[index];
       return child?.tagName === tag ? child : null;
     };
     const element = down.reduce(step, down[0].parent);
-    if (!element || element.type !== entry.type) return null;
-    entry.element = element;
-    return wordsOf(element, entry.kind);
+    if (element && element.type === entry.type) entry.element = element;
   };
   const foundMax = 1000;
   const inside = (root, chosen) => [...root.querySelectorAll(chosen)].flatMap((element) => (element.shadowRoot ? [element, ...inside(element.shadowRoot, "*")] : [element]));
@@ -96,13 +119,13 @@
       const extras = extrasOf(element);
       if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
       const choices = kind === "select" ? Math.max(0, Math.trunc(Number(element.length) || 0)) : 0;
-      found.push({ element, type: element.type, kind, words: wordsOf(element, kind), extras, choices, visible, way: wayTo(element) });
+      found.push({ element, type: element.type, kind, words: wordsOf(element, kind), group: groupOf(element, kind), extras, choices, visible, way: wayTo(element) });
     }
   }
   // A page that listens on its whole surface is used by clicking anywhere.
   const surface = [window, document, document.documentElement, document.body];
   const extras = extrasOf(...surface);
   const whole = surface.some((target) => target && listens(target)) && !found.some((entry) => entry.kind === "area");
-  if (whole || extras.length) found.push({ element: document.documentElement, kind: whole ? "area" : "surface", words: "page", extras, choices: 0, visible: true, way: [] });
+  if (whole || extras.length) found.push({ element: document.documentElement, kind: whole ? "area" : "surface", words: "page", group: "page", extras, choices: 0, visible: true, way: [] });
   return found;
 })()

@@ -1,5 +1,5 @@
 // Runs in the page once it has settled, with the console's own helpers, and gives what can be seen without using it:
-// controls that nothing listens to, and what keeps people from using the page. Each is
+// controls that nothing listens to, canvases without a size, and what keeps people from using the page. Each is
 // { kind, message, tag }, where tag is the element's opening tag, to find its line by.
 (() => {
   const found = [];
@@ -63,6 +63,10 @@
     if (visible(element) && !text(element) && !element.placeholder && !element.labels?.length && !element.closest("label")) {
       tell("accessibility", `${named(element)} has no name: give it a label`, element);
     }
+  }
+  for (const element of document.querySelectorAll("canvas")) {
+    const { width, height } = element.getBoundingClientRect();
+    if (visible(element) && !(width && height)) tell("blank", `nothing can be seen of ${named(element)}: it is ${Math.round(width)} by ${Math.round(height)} px`, element);
   }
   for (const element of document.images) if (!element.hasAttribute("alt") && !text(element)) tell("accessibility", `${named(element)} has no alt text`, element);
 

@@ -1,7 +1,7 @@
-// Gives the canvases that are wholly in view and that nothing covers, as { words, used, left, top, width, height }
-// in CSS pixels: where corners are a little round, the part that they leave whole. One that listens to the pointer may be empty
-// because nobody has drawn in it yet.
-[...document.querySelectorAll("canvas")].slice(0, 20).flatMap((canvas) => {
+// Gives the canvases that are wholly in view and that nothing covers, as { index, words, used, left, top, width, height }
+// in CSS pixels: without borders, and where corners are a little round, the part that they leave whole. One that listens
+// to the pointer may be empty because nobody has drawn in it yet.
+[...document.querySelectorAll("canvas")].slice(0, 20).flatMap((canvas, index) => {
   const { left, top, width, height, right, bottom } = canvas.getBoundingClientRect();
   if (width < 50 || height < 50 || left < 0 || top < 0 || right > window.innerWidth || bottom > window.innerHeight) return [];
   const shares = [[0.5, 0.5], [0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]];
@@ -12,7 +12,9 @@
   // A corner's circle keeps this share of its radius from either side.
   const inset = Math.ceil((1 - Math.SQRT1_2) * Math.max(...radii));
   if (!(inset <= 0.1 * Math.min(width, height))) return [];
+  const edge = (side) => Math.max(inset, parseFloat(style[`border${side}Width`]) + parseFloat(style[`padding${side}`]));
+  const inner = { left: left + edge("Left"), top: top + edge("Top"), width: width - edge("Left") - edge("Right"), height: height - edge("Top") - edge("Bottom") };
   const names = Object.keys(getEventListeners(canvas));
   const used = names.some((name) => /^(mouse|pointer|touch|click|dblclick)/.test(name));
-  return [{ words: canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas", used, left: left + inset, top: top + inset, width: width - 2 * inset, height: height - 2 * inset }];
+  return [{ index, words: canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas", used, ...inner }];
 })

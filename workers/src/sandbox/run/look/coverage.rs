@@ -3,17 +3,62 @@
 use std::time::Duration;
 
 use mondo_jobs::finding::{
-    Coverage, Listener,
+    Coverage, FindingClass, Listener,
     bounds::{LISTENER_CHARS_MAX, UNREACHED_MAX},
 };
 
 use crate::sandbox::{
     browser::json,
+    findings::{Observation, classify},
     run::{Run, Stop},
 };
 
 /// The script that keeps count.
 pub(in crate::sandbox) const LISTENERS: &str = include_str!("listeners.js");
+
+/// The browser's events whose names of several words people write in another way, and those that they know by a property.
+const OFTEN_MISSPELT: [&str; 40] = [
+    "animationcancel",
+    "animationend",
+    "animationiteration",
+    "animationstart",
+    "beforeinput",
+    "blur",
+    "change",
+    "click",
+    "contextmenu",
+    "dblclick",
+    "drag",
+    "dragend",
+    "dragenter",
+    "dragleave",
+    "dragover",
+    "dragstart",
+    "drop",
+    "focus",
+    "focusin",
+    "focusout",
+    "input",
+    "keydown",
+    "keypress",
+    "keyup",
+    "mousedown",
+    "mouseenter",
+    "mouseleave",
+    "mousemove",
+    "mouseout",
+    "mouseover",
+    "mouseup",
+    "pointerdown",
+    "pointermove",
+    "pointerup",
+    "resize",
+    "submit",
+    "touchend",
+    "touchmove",
+    "touchstart",
+    "transitionend",
+];
 
 /// The event at which it tells.
 const ASK: &str = "mondo:coverage";
@@ -41,13 +86,46 @@ impl Run<'_> {
     /// Asks the page what it listens to and what of that was reached.
     pub(in crate::sandbox) async fn ask_for_coverage(&mut self) -> Result<(), Stop> {
         self.tell(ASK, 0).await?;
-        self.until(TELL_MAX, |run| run.coverage.is_some()).await
+        self.until(TELL_MAX, |run| run.coverage.is_some()).await?;
+        let unreached = self.coverage.iter().flat_map(|coverage| &coverage.unreached);
+        let misspelt: Vec<Observation> =
+            unreached.filter_map(|listener| misspelt(listener, self.source)).collect();
+        for observation in misspelt {
+            self.found(observation);
+        }
+        Ok(())
     }
+}
+
+/// A listener for an event whose name only looks like one of the browser's, which nothing ever sends.
+fn misspelt(Listener { event, target }: &Listener, source: &str) -> Option<Observation> {
+    let lower = event.to_lowercase();
+    let name = lower.strip_prefix("on").unwrap_or(&lower);
+    if name == event || !OFTEN_MISSPELT.contains(&name) {
+        return None;
+    }
+    let place =
+        ['\'', '"'].iter().find_map(|quote| classify::find(source, &format!("{quote}{event}{quote}")));
+    let message =
+        format!("{target} listens to \"{event}\", which nothing sends: the event is called \"{name}\"");
+    Some(Observation::advice(FindingClass::Control, &message, place))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_that_only_looks_like_one_is_named() {
+        let listener = |event: &str| Listener { event: event.to_owned(), target: "div.bubble".to_owned() };
+        let source = "<script>\nb.addEventListener('animationEnd', () => b.remove())</script>";
+        let found = misspelt(&listener("animationEnd"), source).unwrap();
+        assert_eq!(found.place.map(|place| place.line), Some(2));
+        assert!(found.message.contains("\"animationend\""), "{}", found.message);
+        assert!(misspelt(&listener("onclick"), source).is_some());
+        assert_eq!(misspelt(&listener("animationend"), source), None);
+        assert_eq!(misspelt(&listener("gameOver"), source), None);
+    }
 
     #[test]
     fn what_was_not_reached_is_named() {

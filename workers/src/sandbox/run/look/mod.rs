@@ -10,7 +10,7 @@ use chromiumoxide::cdp::{
 use mondo_jobs::finding::FindingClass;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use self::screen::{Empty, Rectangle, one_coloured};
+use self::screen::{Empty, Rectangle, alike, one_coloured};
 use crate::sandbox::{
     browser::cdp::CdpError,
     findings::{Observation, classify},
@@ -20,8 +20,24 @@ use crate::sandbox::{
 /// Processor seconds for a frame, above which no page is smooth: three times what there is at 60 frames a second.
 const FRAME_SECS_MAX: f64 = 0.05;
 
+/// The page time before each of two views of a page that has not moved.
+const MOVEMENT_MS: f64 = 400.0;
+
+/// The most canvases that are looked at.
+pub(super) const CANVASES_MAX: usize = 20;
+
 const AUDIT: &str = include_str!("audit.js");
 const CANVASES: &str = include_str!("canvases.js");
+/// How often the page has drawn. Answered by `init.js`.
+const DRAWS: &str = "(() => {
+  const ask = document.createEvent('CustomEvent');
+  ask.initCustomEvent('mondo:beats', false, false, {});
+  window.dispatchEvent(ask);
+  return ask.detail.draws;
+})()";
+
+const DRAWN: &str = include_str!("drawn.js");
+const TEXTS: &str = include_str!("texts.js");
 const COVERED: &str = include_str!("covered.js");
 const OVERFLOW: &str = include_str!("overflow.js");
 
@@ -29,6 +45,15 @@ const OVERFLOW: &str = include_str!("overflow.js");
 #[derive(Deserialize)]
 struct Seen {
     kind: String,
+    message: String,
+    tag: String,
+}
+
+/// What `texts.js` gives.
+#[derive(Deserialize)]
+struct Text {
+    word: String,
+    before: String,
     message: String,
     tag: String,
 }
@@ -43,6 +68,7 @@ struct Covered {
 /// What `canvases.js` gives.
 #[derive(Deserialize)]
 struct Canvas {
+    index: usize,
     words: String,
     used: bool,
     #[serde(flatten)]
@@ -54,8 +80,11 @@ impl Run<'_> {
     /// only that: a control may have done what it is for.
     pub(super) async fn look_at_controls(&mut self, used: bool) -> Result<(), Stop> {
         for seen in self.read::<Vec<Seen>>(AUDIT).await?.unwrap_or_default() {
-            let class =
-                if seen.kind == "control" { FindingClass::Control } else { FindingClass::Accessibility };
+            let class = match seen.kind.as_str() {
+                "control" => FindingClass::Control,
+                "blank" => FindingClass::Blank,
+                _ => FindingClass::Accessibility,
+            };
             if used && class == FindingClass::Control {
                 continue;
             }
@@ -79,11 +108,18 @@ impl Run<'_> {
             let place = classify::find(self.source, &covered.tag);
             self.found(Observation::advice(FindingClass::Control, &covered.message, place));
         }
-        self.look_at_canvases(DESKTOP.0).await
+        // Once drawn, it shows what its use has led to.
+        let excused = self.drawn.clone();
+        self.look_at_canvases(DESKTOP.0, &excused).await
     }
 
-    /// The same, in a view so many CSS pixels wide, without a look at what is covered.
-    pub(super) async fn look_at_canvases(&mut self, width: i32) -> Result<Option<Vec<u8>>, Stop> {
+    /// The same, in a view so many CSS pixels wide, without a look at what is covered. Of the canvases that people draw in
+    /// or steer, those with these numbers may be empty.
+    pub(super) async fn look_at_canvases(
+        &mut self,
+        width: i32,
+        excused: &[usize],
+    ) -> Result<Option<Vec<u8>>, Stop> {
         let canvases = self.read::<Vec<Canvas>>(CANVASES).await?.unwrap_or_default();
         let screenshot = self.frame(FRAME_MS, Draw::Screenshot).await?;
         let Some(png) = screenshot.clone() else { return Ok(None) };
@@ -96,14 +132,62 @@ impl Run<'_> {
             return Ok(screenshot);
         }
         for (canvas, empty) in canvases.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
+            if canvas.used && excused.contains(&canvas.index) {
+                continue;
+            }
             let message = format!("nothing is drawn in {}: it has one colour", canvas.words);
-            self.found(if canvas.used || *empty == Empty::Coloured {
-                Observation::advice(FindingClass::Blank, &message, None)
+            let advice = Observation::advice(FindingClass::Blank, &message, None);
+            if canvas.used && self.findings.phase() == "late" {
+                self.empty_boards.push((canvas.index, advice));
+            } else if canvas.used || *empty == Empty::Coloured {
+                self.found(advice);
             } else {
-                Observation::blocking(FindingClass::Blank, &message, None)
-            });
+                self.found(Observation::blocking(FindingClass::Blank, &message, None));
+            }
         }
         Ok(screenshot)
+    }
+
+    /// Notes the canvases that people draw in or steer and that are not empty now.
+    pub(super) async fn note_drawn(&mut self) -> Result<(), Stop> {
+        let drawn = self.drawn().await?;
+        self.drawn.extend(drawn);
+        Ok(())
+    }
+
+    /// Reports the canvases that people draw in or steer and that were empty before, if nothing has been drawn in them since.
+    pub(super) async fn look_at_empty_boards(&mut self) -> Result<(), Stop> {
+        let empty = std::mem::take(&mut self.empty_boards);
+        if !empty.is_empty() {
+            self.note_drawn().await?;
+        }
+        for (index, advice) in empty {
+            if !self.drawn.contains(&index) {
+                self.found(advice);
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of the canvases that people draw in or steer, and that are not empty.
+    pub(super) async fn drawn(&mut self) -> Result<Vec<usize>, Stop> {
+        if !self.source.contains("canvas") {
+            return Ok(Vec::new());
+        }
+        Ok(self.read(DRAWN).await?.unwrap_or_default())
+    }
+
+    /// Reports texts that say what comes of a mistake, unless the page itself has such a word for people.
+    pub(super) async fn look_at_texts(&mut self) -> Result<(), Stop> {
+        for Text { word, before, message, tag } in self.read::<Vec<Text>>(TEXTS).await?.unwrap_or_default() {
+            // The page says all of it, or makes a text of it.
+            let is_meant = !before.trim().is_empty() && self.source.contains(&format!("{before}{word}"));
+            if !is_meant && !is_for_people(self.source, &word) {
+                let place = classify::find(self.source, &tag);
+                self.found(Observation::advice(FindingClass::Graphics, &message, place));
+            }
+        }
+        Ok(())
     }
 
     /// Processor seconds of the page so far.
@@ -120,10 +204,37 @@ impl Run<'_> {
         }
     }
 
-    /// Reports an animation that has not moved.
-    pub(super) fn found_still(&mut self) {
-        let message = "the page asks for frame after frame, but nothing moves";
-        self.found(Observation::advice(FindingClass::Still, message, None));
+    /// Looks whether what was just pressed moves a page that has not moved yet, `most` times in all. What only shows that
+    /// it was pressed, a colour that fades, is over then.
+    pub(super) async fn look_for_movement(&mut self, most: u32) -> Result<(), Stop> {
+        if !self.unmoved || self.movement_looks >= most {
+            return Ok(());
+        }
+        self.movement_looks += 1;
+        let before = self.frame(MOVEMENT_MS, Draw::Screenshot).await?;
+        let after = self.frame(MOVEMENT_MS, Draw::Screenshot).await?;
+        self.unmoved = is_still(before, after).await;
+        Ok(())
+    }
+
+    /// Notes whether a page that has not moved draws something all the same, in a frame of so many milliseconds.
+    pub(super) async fn note_still_draws(&mut self, step_ms: f64) -> Result<(), Stop> {
+        if self.unmoved && !self.draws_still {
+            self.tell("mondo:watch", 0).await?;
+            let before = self.read::<u64>(DRAWS).await?;
+            self.frame(step_ms, Draw::No).await?;
+            self.draws_still = self.read::<u64>(DRAWS).await? != before;
+        }
+        Ok(())
+    }
+
+    /// Reports an animation that has not moved, whatever was done with the page. A page that has drawn nothing in its
+    /// frames was never started, where it `has_buttons` for that.
+    pub(super) fn look_at_stillness(&mut self, has_buttons: bool) {
+        if self.unmoved && (self.draws_still || !has_buttons) {
+            let message = "the page asks for frame after frame, but nothing moves";
+            self.found(Observation::advice(FindingClass::Still, message, None));
+        }
     }
 
     /// Tells the scripts in the page something, with an event that does not depend on the page's globals: a class
@@ -149,5 +260,45 @@ impl Run<'_> {
             Err(stop) => return Err(stop),
         };
         Ok(serde_json::from_value(value).ok())
+    }
+}
+
+/// Whether two views show the same; without both, nobody knows.
+pub(super) async fn is_still(before: Option<Vec<u8>>, after: Option<Vec<u8>>) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return false };
+    let looked = tokio::task::spawn_blocking(move || alike(&before, &after)).await;
+    matches!(looked, Ok(Ok(true)))
+}
+
+/// Whether a source has this word somewhere else than in the code: in a text, or in quotes.
+fn is_for_people(source: &str, word: &str) -> bool {
+    source.match_indices(word).any(|(at, _)| {
+        let before = source.get(..at).unwrap_or_default();
+        // `isNaN`, `window.undefined`.
+        let is_part =
+            before.ends_with(|symbol: char| symbol.is_alphanumeric() || symbol == '.' || symbol == '_');
+        let before = before.trim_end();
+        let is_code = before.ends_with(['=', '(', ',', ':', '?', '[', '{', '&', '|', '!', ';'])
+            || ["return", "case", "=>", "typeof", "void"].iter().any(|keyword| before.ends_with(keyword));
+        !is_part && !is_code
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_for_people_in_quotes_and_in_texts() {
+        for (source, expected) in [
+            ("if (isNaN(x) || x === NaN) return NaN", false),
+            ("<p>A slope may be undefined.</p>", true),
+            ("say('undefined')", true),
+            ("say(x ?? 'NaN')", true),
+            ("const [a = undefined] = b", false),
+        ] {
+            let word = if source.contains("NaN") { "NaN" } else { "undefined" };
+            assert_eq!(is_for_people(source, word), expected, "{source}");
+        }
     }
 }

@@ -1,0 +1,19 @@
+// Gives the texts in which a person reads what no page means to say, as { word, before, message, tag }: the word, what is
+// just before it, where it stands, and the opening tag of the element around it, to find its line by.
+(() => {
+  const nodesMax = 5000;
+  const foundMax = 5;
+  const textNodes = 4;
+  const found = [];
+  const walk = document.createTreeWalker(document.body ?? document.documentElement, textNodes);
+  for (let looked = 0; looked < nodesMax && found.length < foundMax && walk.nextNode(); looked += 1) {
+    const text = walk.currentNode.data;
+    const said = /\bNaN\b|\bundefined\b|\[object \w+\]/.exec(text);
+    const { parentElement: around } = walk.currentNode;
+    if (!said || around.matches("script,style,template,textarea,option") || !around.checkVisibility({ visibilityProperty: true })) continue;
+    const tag = around.tagName.toLowerCase().slice(0, 40);
+    const name = around.id ? `${tag}#${around.id.slice(0, 40)}` : tag;
+    found.push({ word: said[0], before: text.slice(Math.max(0, said.index - 6), said.index), message: `${name} says "${text.trim().replace(/\s+/g, " ").slice(0, 60)}"`, tag: around.outerHTML.slice(0, 300).split(">")[0] });
+  }
+  return found;
+})()
