@@ -55,20 +55,34 @@ async fn a_page_of_each_row_is_caught_in_place() {
 }
 
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
-/// is left empty, in the three hundredth frame, on a phone.
-const PATIENCE: [&str; 13] = [
+/// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, on a
+/// phone.
+const PATIENCE: [&str; 26] = [
     "b14_wave_after_300_frames",
+    "c18_caught_and_told_to_nobody",
     "e34_bubbles_at_a_steady_pace",
+    "e34_flake_with_each_frame",
     "f36_list_written_anew",
+    "f40_drag_out_of_the_board",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
     "f42_last_line_deleted",
     "f42_number_below_zero",
     "f42_number_of_zero",
     "f42_select_fourth_choice",
+    "f42_slider_at_its_lowest",
+    "f44_tool_that_fails_on_the_board",
+    "f44_undo_beyond_the_first",
     "g46_canvas_empty_on_a_phone",
+    "g46_canvas_without_a_height",
+    "g46_line_without_a_place",
     "g46_round_canvas_never_painted",
+    "g46_shape_without_a_place",
+    "g46_text_without_a_number",
+    "g47_pause_that_is_for_good",
+    "g49_arrows_scroll_beside_a_button",
     "g50_button_beside_shortcuts",
+    "g50_event_misspelt",
     "g51_theme_that_hides_text",
 ];
 

@@ -73,7 +73,7 @@ const EXPECTED: &[Expected] = &[
     after("dialog", Dialog, "prompt()", (3, 96), ("click", "click button \"Greet\"")),
     after("drag_handler", Type, "getContext is not a function", (11, 22), ("click", "drag div#board")),
     after("form_handlers", Reference, "volumeKnob", (9, 3), ("click", "click input#volume at 25 %")),
-    after("form_handlers", Reference, "stationName", (12, 3), ("click", "key Enter")),
+    after("form_handlers", Reference, "stationName", (12, 3), ("click", "key Enter in select#station")),
     after("form_handlers", Reference, "searchIndex", (15, 3), ("click", "type \"Moss 7\" into input#search")),
     after("key_handler", Reference, "strings is not defined", (6, 26), ("keys", "key q")),
     after("touch_handler", Reference, "drumhead is not defined", (8, 3), ("phone", "tap div \"hit me\"")),
