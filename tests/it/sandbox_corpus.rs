@@ -59,7 +59,7 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// phone.
 const PATIENCE: [&str; 26] = [
     "b14_wave_after_300_frames",
-    "c18_caught_and_told_to_nobody",
+    "c18_caught_by_the_page",
     "e34_bubbles_at_a_steady_pace",
     "e34_flake_with_each_frame",
     "f36_list_written_anew",

@@ -159,8 +159,7 @@ impl Findings {
         for mut mistake in std::mem::take(&mut self.hidden) {
             let is_told = self.list.iter().any(|finding| finding.message.contains(&mistake.message));
             if !is_told && self.list.len() < LENGTH_FOR_ADVICE_MAX {
-                mistake.message =
-                    one_line(&format!("{} (caught by the page, and told to nobody)", mistake.message));
+                mistake.message = one_line(&format!("{} (caught by the page)", mistake.message));
                 self.list.push(mistake);
             }
         }

@@ -73,6 +73,7 @@ impl Run<'_> {
         let mut random = ChaCha8Rng::seed_from_u64(execution.seed);
         let early = self.load(execution.seed).await?;
         self.idle(early).await?;
+        self.watch_catches(false);
         self.findings.enter("click");
         self.use_everything(&mut random, false).await?;
         self.look_at_texts().await?;
@@ -105,6 +106,7 @@ impl Run<'_> {
     /// Navigates to the page and lets it run for half a second. Gives a view of its first tenth if it is animated.
     pub(in crate::sandbox) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
+        self.watch_catches(true);
         self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
         let init = format!("{}\n{LISTENERS}", INIT.replace("SEED", &self.seed.to_string()));
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;

@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Object, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);

@@ -21,7 +21,7 @@ use chromiumoxide::{
             },
         },
         js_protocol::{
-            debugger::{self, SetPauseOnExceptionsState},
+            debugger,
             runtime::{self, EvaluateParams, RunIfWaitingForDebuggerParams},
         },
     },
@@ -126,7 +126,6 @@ impl Page {
         drop(self.send(&log::EnableParams::default()));
         drop(self.send(&inspector::EnableParams::default()));
         drop(self.send(&debugger::EnableParams::default()));
-        drop(self.send(&debugger::SetPauseOnExceptionsParams::new(SetPauseOnExceptionsState::Caught)));
         drop(self.send(&intercept_everything()));
         drop(self.send(&attach_children()));
         drop(self.send(&runtime::AddBindingParams::new(BINDING)));

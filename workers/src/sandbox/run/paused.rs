@@ -33,12 +33,19 @@ impl Run<'_> {
         }
     }
 
+    /// Has the page stopped where it throws what it catches, or no longer. What a mouse or a key sends is lost while it is
+    /// stopped, so it must not be while they are used.
+    pub(super) fn watch_catches(&mut self, on: bool) {
+        let on = on && self.caught < CAUGHT_MAX;
+        let state = if on { SetPauseOnExceptionsState::Caught } else { SetPauseOnExceptionsState::None };
+        drop(self.page.send(&SetPauseOnExceptionsParams::new(state)));
+    }
+
     /// Notes what the page threw and is about to catch.
     fn on_caught(&mut self, paused: &Paused, thrown: &RemoteObject) {
         self.caught += 1;
         if self.caught == CAUGHT_MAX {
-            let never = SetPauseOnExceptionsParams::new(SetPauseOnExceptionsState::None);
-            drop(self.page.send(&never));
+            self.watch_catches(false);
         }
         let is_own = |frame: &PausedFrame| self.own_scripts.contains(&frame.location.script_id);
         if paused.call_frames.first().is_some_and(is_own)

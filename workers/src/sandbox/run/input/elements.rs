@@ -56,7 +56,7 @@ static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
 /// Called on what `probe.js` found.
 const PLACE_ONE: &str = "function (index) { return this.place(index); }";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
-const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
+const PLAY_ONE: &str = "function (index, share) { return this.play(index, share); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
 /// those that nobody could have seen then.
@@ -136,6 +136,14 @@ impl Area {
         Point { x: self.0 + self.2 * across, y: self.1 + self.3 * down }
     }
 
+    /// A point of it near to another.
+    pub(super) fn beside(self, point: Point) -> Point {
+        let near = |from: f64, start: f64, length: f64, by: f64| {
+            if from + by < start + length { from + by } else { from - by }
+        };
+        Point { x: near(point.x, self.0, self.2, 9.0), y: near(point.y, self.1, self.3, 6.0) }
+    }
+
     /// Where in it a point is, for people.
     pub(super) fn words_of(self, point: Point) -> String {
         format!("{:.0},{:.0}", point.x - self.0, point.y - self.1)
@@ -164,7 +172,7 @@ impl Run<'_> {
             // What opens there to pick from is no part of the page.
             "picker" => {
                 self.begin_input(&format!("pick in {}", usable.words));
-                self.touch(elements, index, Some(0.0), 1).await?;
+                self.touch(elements, index, Some(0.0)).await?;
                 self.delivered(Vec::new(), Draw::No).await?;
             }
             _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
@@ -319,6 +327,7 @@ impl Run<'_> {
                 return Ok(());
             };
             self.write_over(&words, area.at(0.5, 0.5), text).await?;
+            self.look_at_texts().await?;
             if !is_number {
                 self.press_in(&words, &keys::ENTER).await?;
             }
@@ -372,6 +381,8 @@ impl Run<'_> {
         call.arguments = Some(values.into_iter().map(argument).collect());
         // What it does to the page is done by a person.
         call.user_gesture = Some(true);
+        // And its mistakes are its own.
+        call.silent = Some(false);
         self.told(&call).await
     }
 
@@ -384,24 +395,26 @@ impl Run<'_> {
         }
     }
 
-    /// Uses one of them without a mouse: `play.js`; a button so many times in a row. Gives whether a person could have
-    /// used it.
+    /// Uses one of them without a mouse: `play.js`. Gives whether a person could have used it.
     pub(super) async fn touch(
         &mut self,
         elements: &Elements,
         index: usize,
         share: Option<f64>,
-        times: usize,
     ) -> Result<bool, Stop> {
-        let touched =
-            self.call_on(elements, PLAY_ONE, vec![index.into(), share.into(), times.into()]).await?;
+        self.watch_catches(true);
+        let touched = self.call_on(elements, PLAY_ONE, vec![index.into(), share.into()]).await?;
+        self.watch_catches(false);
         Ok(touched == Value::Bool(true))
     }
 
     /// Presses at one point and releases at another, without a mouse.
     pub(super) async fn stroke(&mut self, elements: &Elements, from: Point, to: Point) -> Result<(), Stop> {
         let ends = [from, to].map(|Point { x, y }| vec![x, y].into()).to_vec();
-        self.call_on(elements, STROKE_ONE, ends).await.map(drop)
+        self.watch_catches(true);
+        self.call_on(elements, STROKE_ONE, ends).await?;
+        self.watch_catches(false);
+        Ok(())
     }
 }
 

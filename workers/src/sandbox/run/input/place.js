@@ -5,7 +5,7 @@ function (index) {
   const entry = this[index];
   if (!entry.element.isConnected) this.renew(entry);
   const { element } = entry;
-  if (!element.isConnected || element.disabled) return null;
+  if (!element.isConnected || element.matches(":disabled")) return null;
   let box = element.getBoundingClientRect();
   if (box.bottom > window.innerHeight || box.top < 0) {
     element.scrollIntoView({ block: "center", behavior: "instant" });
@@ -30,8 +30,10 @@ function (index) {
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
   const shapes = [];
   const shapesMax = 20;
+  let looks = 100;
   for (const inner of entry.kind === "area" && !root ? element.getElementsByTagName("*") : []) {
-    if (shapes.length === shapesMax) break;
+    if (shapes.length === shapesMax || looks === 0) break;
+    looks -= 1;
     if (inner.firstElementChild) continue;
     const { left: from, top: down, width: wide, height: high } = inner.getBoundingClientRect();
     const at = [from + wide / 2, down + high / 2];

@@ -9,7 +9,6 @@ use rand::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Point,
     elements::{Elements, Reachable, Usable},
     keys::{Key, handles, keys_for},
 };
@@ -39,7 +38,7 @@ const FRESH: f64 = 0.4;
 
 /// The chance that a button is clicked many times in a row, and how many: to the end of a list, or beyond its beginning.
 const IN_A_ROW: f64 = 0.25;
-const CLICKS_IN_A_ROW: usize = 12;
+const CLICKS_IN_A_ROW: usize = 8;
 
 /// Chances that a board is used after a button, that it is at one of its edges, and that the mouse stays where it was.
 const BOARD: f64 = 0.6;
@@ -110,7 +109,7 @@ impl Run<'_> {
         let set = elements.list.iter().enumerate().filter(|(_, usable)| usable.visible && usable.is_set());
         for (index, usable) in set.take(SET_BACK_MAX) {
             self.begin_input(&format!("set {} back", usable.words));
-            self.touch(elements, index, None, 1).await?;
+            self.touch(elements, index, None).await?;
         }
         Ok(())
     }
@@ -161,19 +160,21 @@ impl Run<'_> {
         if usable.kind == "area" {
             return self.draw_in(elements, index, random).await;
         }
-        // All of a row is one act of a person, and a list may be opened once by that.
-        let in_a_row = random.random_bool(IN_A_ROW) && !self.source.contains("showPicker");
-        let times = if in_a_row { CLICKS_IN_A_ROW } else { 1 };
+        let times = if random.random_bool(IN_A_ROW) { CLICKS_IN_A_ROW } else { 1 };
         self.begin_input(&match usable.kind.as_str() {
             "button" if times > 1 => format!("click {words} {times} times"),
             "range" => format!("set {words} to {:.0} %", share * 100.0),
             "select" => format!("choose in {words} at {:.0} %", share * 100.0),
             _ => format!("click {words}"),
         });
-        let could = self.touch(elements, index, Some(share), times).await?;
+        let could = self.touch(elements, index, Some(share)).await?;
         if !could {
             self.inputs -= 1;
             self.findings.enter("play");
+        }
+        for _ in 1..if could && usable.kind == "button" { times } else { 1 } {
+            self.pass(FRAME_MS).await?;
+            self.touch(elements, index, Some(share)).await?;
         }
         Ok(could)
     }
@@ -199,7 +200,7 @@ impl Run<'_> {
         };
         let anywhere = area.at(share(), share());
         let from = shapes.choose(random).copied().unwrap_or(anywhere);
-        let to = if random.random_bool(STILL) { from } else { Point { x: from.x + 9.0, y: from.y + 6.0 } };
+        let to = if random.random_bool(STILL) { from } else { area.beside(from) };
         self.begin_input(&format!("drag {} at {}", usable.words, area.words_of(from)));
         self.stroke(elements, from, to).await?;
         Ok(true)

@@ -81,13 +81,14 @@
     return [kind, element.tagName, first(element) ?? [parentOf(element)?.nodeName, first(parentOf(element))]].join(" ");
   };
   const found = [];
-  found.wordsOf = ({ element, kind }) => wordsOf(element, kind);
+  found.wordsOf = ({ element, kind, group }) => (group === "page" ? "page" : wordsOf(element, kind));
   // Answered by init.js.
   found.beats = () => {
     const ask = document.createEvent("CustomEvent");
     ask.initCustomEvent("mondo:beats", false, false, {});
-    window.dispatchEvent(ask);
-    return ask.detail.beats;
+    document.dispatchEvent.call(window, ask);
+    // A page that has written itself anew no longer answers.
+    return ask.detail.beats ?? 0;
   };
   found.place = PLACE;
   found.play = PLAY;

@@ -38,6 +38,9 @@ const ANIMATED_BEATS: u64 = 30;
 /// Words of a button that begins something, or begins it again.
 const STARTING: [&str; 6] = ["start", "play", "resume", "continue", "run", "▶"];
 
+/// Words of a button that stops something for a while.
+const PAUSING: [&str; 5] = ["pause", "stop", "halt", "freeze", "⏸"];
+
 /// Called on what `probe.js` found: how many frames the page has asked for.
 const BEATS: &str = "function () { return this.beats(); }";
 
@@ -163,7 +166,8 @@ impl Run<'_> {
     /// Reports a button that was pressed twice and says what it said while something moved, though nothing does.
     async fn look_at_stopper(&mut self, elements: &mut Elements, stopper: &Use) -> Result<(), Stop> {
         let now = self.place(elements, stopper.index).await?;
-        if now.is_some_and(|now| now.usable.words == stopper.words) {
+        let means_to = PAUSING.iter().any(|word| stopper.words.to_lowercase().contains(word));
+        if means_to && now.is_some_and(|now| now.usable.words == stopper.words) {
             let message = format!("{} stops what moves, and does not start it again", stopper.words);
             self.found(Observation::advice(FindingClass::Control, &message, None));
         }

@@ -4,17 +4,29 @@ function (from, to) {
   // The browser's own, whatever the page calls so.
   const { constructor: MouseEvent } = document.createEvent("MouseEvents");
   const { PointerEvent } = window;
-  const tell = (Kind, name, [x, y], buttons, detail) => {
+  const onto = ([x, y]) => {
     let on = document.elementFromPoint(x, y) ?? document.documentElement;
-    while (on.shadowRoot?.elementFromPoint(x, y)) on = on.shadowRoot.elementFromPoint(x, y);
-    const pointer = Kind === PointerEvent ? { pointerId: 1, pointerType: "mouse", isPrimary: true } : {};
-    on.dispatchEvent(new Kind(name, { bubbles: true, cancelable: true, composed: true, view: window, clientX: x, clientY: y, buttons, detail, ...pointer }));
+    for (let inner = on; inner; inner = inner.shadowRoot?.elementFromPoint(x, y)) {
+      if (inner !== on && on.shadowRoot !== inner.getRootNode()) break;
+      on = inner;
+    }
+    return on;
+  };
+  const tell = (Kind, name, [x, y], buttons, detail) => {
+    const told = { bubbles: true, cancelable: true, composed: true, view: window, clientX: x, clientY: y, buttons, detail };
+    if (Kind === PointerEvent) Object.assign(told, { pointerId: 1, pointerType: "mouse", isPrimary: true });
+    if (name === "pointermove") told.coalescedEvents = [new Kind(name, told)];
+    onto([x, y]).dispatchEvent(new Kind(name, told));
   };
   tell(PointerEvent, "pointerdown", from, 1, 0);
   tell(MouseEvent, "mousedown", from, 1, 1);
-  tell(PointerEvent, "pointermove", to, 1, 0);
-  tell(MouseEvent, "mousemove", to, 1, 0);
+  const pressed = onto(from);
+  if (from.join() !== to.join()) {
+    tell(PointerEvent, "pointermove", to, 1, 0);
+    tell(MouseEvent, "mousemove", to, 1, 0);
+  }
   tell(PointerEvent, "pointerup", to, 0, 0);
   tell(MouseEvent, "mouseup", to, 0, 1);
-  tell(MouseEvent, "click", to, 0, 1);
+  // What is released elsewhere was not clicked.
+  if (onto(to) === pressed) tell(PointerEvent, "click", to, 0, 1);
 }

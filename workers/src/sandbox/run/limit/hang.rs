@@ -58,6 +58,7 @@ impl Run<'_> {
             self.found(Observation::blocking(FindingClass::Hang, message, None));
             return;
         }
+        self.watch_catches(false);
         self.hung = Hung::Asked;
         let mut calls = self.stopped().await.unwrap_or_default();
         let entered = self.never_left(&calls).await;

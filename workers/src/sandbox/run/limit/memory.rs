@@ -122,5 +122,5 @@ impl Run<'_> {
 
 /// Whether so many elements in this time are `least` a second or more.
 fn is_fast(added: u64, ms: u64, least: u64) -> bool {
-    added > 0 && added * 1000 >= least * ms
+    added > 0 && added.saturating_mul(1000) >= least * ms
 }

@@ -101,7 +101,9 @@ impl Run<'_> {
 fn misspelt(Listener { event, target }: &Listener, source: &str) -> Option<Observation> {
     let lower = event.to_lowercase();
     let name = lower.strip_prefix("on").unwrap_or(&lower);
-    if name == event || !OFTEN_MISSPELT.contains(&name) {
+    // The page may send it itself.
+    let sent = ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("Event({quote}{event}{quote}")));
+    if sent || name == event || !OFTEN_MISSPELT.contains(&name) {
         return None;
     }
     let place =

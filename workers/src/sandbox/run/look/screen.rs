@@ -65,7 +65,7 @@ pub(super) fn one_coloured(
 /// many may be, and how many samples are few.
 const EDGE_NOISE: u8 = 64;
 const NOISE: u8 = 8;
-const FEW_SAMPLES: usize = 2000;
+const FEW_SAMPLES: usize = 600;
 
 /// Whether two images show the same. Takes milliseconds where they differ: not for an async thread.
 ///
