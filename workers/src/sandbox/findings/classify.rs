@@ -296,6 +296,8 @@ fn in_page(trace: Option<&StackTrace>) -> Option<Place> {
 
 #[cfg(test)]
 mod tests {
+    use mondo_jobs::finding::Severity;
+
     use super::*;
 
     fn class(text: &str, rejected: bool) -> FindingClass {
@@ -309,6 +311,19 @@ mod tests {
             class("SyntaxError: bad\n    at JSON.parse (<anonymous>)", false),
             FindingClass::Exception
         );
+    }
+
+    #[test]
+    fn a_mistake_is_told_from_what_is_thrown_on_purpose() {
+        let caught =
+            |text: &str| mistake(text, "try { go() } catch {}").map(|found| (found.class, found.severity));
+        let advice = |class| Some((class, Severity::Advice));
+        let read = "TypeError: Cannot read properties of undefined (reading 'x')\n    at go (https://sandbox.invalid/:1:1)";
+        assert_eq!(caught(read), advice(FindingClass::Type));
+        assert_eq!(caught("ReferenceError: go is not defined"), advice(FindingClass::Reference));
+        assert_eq!(caught("TypeError: Failed to construct 'URL': Invalid URL"), None);
+        assert_eq!(caught("Error: the range needs two numbers"), None);
+        assert_eq!(mistake(read, "catch (error) { if (error instanceof TypeError) say('none') }"), None);
     }
 
     #[test]

@@ -358,6 +358,18 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_that_was_caught_is_told_once_and_not_beside_what_the_page_says_of_it() {
+        let mut findings = Findings::default();
+        for message in ["TypeError: said", "TypeError: hidden", "TypeError: hidden"] {
+            findings.hidden(Observation::advice(FindingClass::Type, message, None), 1);
+        }
+        findings.add(Observation::blocking(FindingClass::Console, "failed: TypeError: said", None), 1);
+        let (list, _) = findings.finish();
+        let messages: Vec<_> = list.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(messages, ["failed: TypeError: said", "TypeError: hidden (caught by the page)"]);
+    }
+
+    #[test]
     fn a_rejection_that_is_handled_later_is_taken_back() {
         let mut findings = Findings::default();
         findings.add_exception(1, error("late"), 1);

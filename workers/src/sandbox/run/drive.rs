@@ -93,7 +93,7 @@ impl Run<'_> {
         self.filmed(IDLE_FRAME_MS).await?;
         let screenshot = self.late(execution.watch_ms.min(LATE_UNTIL_MS)).await?;
         let used = self.use_what_is_fresh(used, &mut random).await?;
-        self.long(execution.watch_ms.saturating_sub(PLAY_MS)).await?;
+        self.long(execution.watch_ms.saturating_sub(PLAY_MS.into())).await?;
         self.play(used, execution.watch_ms, &mut random).await?;
         self.pace(FULL_PACE_MS).await?;
         self.look_at_texts().await?;

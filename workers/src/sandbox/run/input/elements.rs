@@ -68,16 +68,16 @@ const TELL: &str = "function (before) {
 }";
 
 /// What `probe.js` found, by its index there.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(in crate::sandbox::run) struct Usable {
     pub(in crate::sandbox::run) kind: String,
     pub(in crate::sandbox::run) words: String,
     /// Those of one sort have the same.
     pub(super) group: String,
     /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, and `left` for a field.
-    extras: Vec<String>,
+    pub(super) extras: Vec<String>,
     /// How many there are to choose from.
-    choices: usize,
+    pub(super) choices: usize,
     pub(super) visible: bool,
     pub(super) fresh: bool,
 }

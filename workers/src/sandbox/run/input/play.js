@@ -26,8 +26,7 @@ function (index, share) {
   } else if (kind === "picker") {
     if (!(element.type in pickers)) return false;
     element.value = pickers[element.type];
-  }
-  else if (kind === "range") {
+  } else if (kind === "range") {
     const [low, high] = [Number(element.min || 0), Number(element.max || 100)];
     element.value = low + share * (high - low);
   }

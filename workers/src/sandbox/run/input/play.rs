@@ -14,9 +14,10 @@ use super::{
 };
 use crate::sandbox::run::{FRAME_MS, Run, Stop};
 
-/// How often something is used, and the page time after each, in milliseconds: seven seconds in all.
+/// How often something is used, and the page time for each and for all, in milliseconds.
 const MOVES: u32 = 20;
-const MOVE_MS: f64 = 350.0;
+const MOVE_MS: u32 = 350;
+pub(in crate::sandbox::run) const PLAY_MS: u32 = MOVES * MOVE_MS;
 
 /// Moves between two frames, and between two looks at what there is.
 const MOVES_PER_FRAME: u32 = 5;
@@ -51,9 +52,6 @@ const EDGES: [f64; 2] = [0.003, 0.997];
 /// What a slider is set to, in shares of what it can be.
 const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
 
-/// Page time of it all, in milliseconds.
-pub(in crate::sandbox::run) const PLAY_MS: u64 = 7000;
-
 impl Run<'_> {
     /// Uses at random what there is, until this moment in page time at the latest.
     pub(in crate::sandbox::run) async fn play(
@@ -85,13 +83,13 @@ impl Run<'_> {
             if random.random_bool(KEY)
                 && let Some(key) = keys.next()
             {
-                self.hold_key(key, MOVE_MS).await?;
+                self.hold_key(key, MOVE_MS.into()).await?;
             } else {
                 last = self.make_move(&mut elements, last, random).await?;
                 if last.is_some() && random.random_bool(BOARD) {
                     self.use_board(&mut elements, random).await?;
                 }
-                self.pass(MOVE_MS).await?;
+                self.pass(MOVE_MS.into()).await?;
                 self.look_for_movement(MOVEMENT_LOOKS_MAX).await?;
             }
             if number % MOVES_PER_FRAME == 0 {
@@ -99,7 +97,7 @@ impl Run<'_> {
             }
         }
         let has_buttons = elements.list.iter().any(|usable| usable.visible && usable.kind == "button");
-        self.note_still_draws(MOVE_MS).await?;
+        self.note_still_draws(MOVE_MS.into()).await?;
         self.look_at_stillness(has_buttons);
         self.look_at_empty_boards().await
     }
@@ -160,27 +158,25 @@ impl Run<'_> {
         if usable.kind == "area" {
             return self.draw_in(elements, index, random).await;
         }
-        let times = if random.random_bool(IN_A_ROW) { CLICKS_IN_A_ROW } else { 1 };
+        let in_a_row = usable.kind == "button" && random.random_bool(IN_A_ROW);
         self.begin_input(&match usable.kind.as_str() {
-            "button" if times > 1 => format!("click {words} {times} times"),
+            "button" if in_a_row => format!("click {words} {CLICKS_IN_A_ROW} times"),
             "range" => format!("set {words} to {:.0} %", share * 100.0),
             "select" => format!("choose in {words} at {:.0} %", share * 100.0),
             _ => format!("click {words}"),
         });
-        let could = self.touch(elements, index, Some(share)).await?;
-        if !could {
+        if !self.touch(elements, index, Some(share)).await? {
             self.inputs -= 1;
             self.findings.enter("play");
+            return Ok(false);
         }
-        for _ in 1..if could && usable.kind == "button" { times } else { 1 } {
+        for _ in 1..if in_a_row { CLICKS_IN_A_ROW } else { 1 } {
             self.pass(FRAME_MS).await?;
             self.touch(elements, index, Some(share)).await?;
         }
-        Ok(could)
+        Ok(true)
     }
-}
 
-impl Run<'_> {
     /// Presses and releases somewhere in a board, at one of its shapes if there are some. Gives whether a person could have.
     async fn draw_in(
         &mut self,

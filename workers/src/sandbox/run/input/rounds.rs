@@ -237,6 +237,16 @@ mod tests {
     }
 
     #[test]
+    fn a_board_does_not_crowd_out_what_is_beside_it() {
+        let usable = |group: &str| Usable { group: group.to_owned(), ..Usable::default() };
+        let mut list = vec![usable("cell"); 30];
+        list.push(usable("start"));
+        let order = first_of_each_group(&list, (0..list.len()).collect());
+        assert_eq!(order[..=OF_GROUP_FIRST], [0, 1, 2, 3, 4, 5, 30]);
+        assert_eq!(order.len(), list.len());
+    }
+
+    #[test]
     fn what_stops_an_animation_is_the_first_use_without_a_frame_after_it() {
         assert_eq!(stopped_by(&[40, 41, 42, 42, 42]), Some(2));
         assert_eq!(stopped_by(&[40, 40]), Some(0));

@@ -18,9 +18,9 @@ function (from, to) {
     if (name === "pointermove") told.coalescedEvents = [new Kind(name, told)];
     onto([x, y]).dispatchEvent(new Kind(name, told));
   };
+  const pressed = onto(from);
   tell(PointerEvent, "pointerdown", from, 1, 0);
   tell(MouseEvent, "mousedown", from, 1, 1);
-  const pressed = onto(from);
   if (from.join() !== to.join()) {
     tell(PointerEvent, "pointermove", to, 1, 0);
     tell(MouseEvent, "mousemove", to, 1, 0);
