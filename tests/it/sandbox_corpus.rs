@@ -55,15 +55,19 @@ async fn a_page_of_each_row_is_caught_in_place() {
 }
 
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
-/// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, on a
-/// phone.
-const PATIENCE: [&str; 26] = [
+/// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
+/// what was started is left alone, on a phone.
+const PATIENCE: [&str; 37] = [
+    "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "c18_caught_by_the_page",
     "e34_bubbles_at_a_steady_pace",
     "e34_flake_with_each_frame",
     "f36_list_written_anew",
+    "f40_double_click_where_it_is_now",
     "f40_drag_out_of_the_board",
+    "f40_drop_never_allowed",
+    "f40_release_beside_the_board",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
     "f42_last_line_deleted",
@@ -71,18 +75,25 @@ const PATIENCE: [&str; 26] = [
     "f42_number_of_zero",
     "f42_select_fourth_choice",
     "f42_slider_at_its_lowest",
+    "f44_last_of_all_deleted",
     "f44_tool_that_fails_on_the_board",
     "f44_undo_beyond_the_first",
     "g46_canvas_empty_on_a_phone",
     "g46_canvas_without_a_height",
     "g46_line_without_a_place",
+    "g46_loop_started_twice",
     "g46_round_canvas_never_painted",
     "g46_shape_without_a_place",
     "g46_text_without_a_number",
+    "g46_timer_started_twice",
     "g47_pause_that_is_for_good",
     "g49_arrows_scroll_beside_a_button",
     "g50_button_beside_shortcuts",
+    "g50_click_by_another_name",
     "g50_event_misspelt",
+    "g50_gloss_covers_buttons",
+    "g50_key_by_another_name",
+    "g51_pale_field",
     "g51_theme_that_hides_text",
 ];
 
@@ -110,6 +121,7 @@ async fn good_pages_that_were_accused_are_good() {
         "lists_of_choices",
         "plot_of_a_formula",
         "race_behind_a_button",
+        "workbench_of_care",
     ];
     for good in accused {
         let (_, page) = clean.iter().find(|(name, _)| name == good).unwrap();

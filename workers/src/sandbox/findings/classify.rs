@@ -144,6 +144,13 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let message = "a key that the page handles scrolls it as well; call preventDefault";
             Announcement::Found(Observation::advice(FindingClass::Scroll, message, None))
         }
+        "dropless" => {
+            let message = "nothing can be dropped: the page listens to \"drop\", which is sent only where it prevents \"dragover\"";
+            let place = ["dragover", "drop"]
+                .iter()
+                .find_map(|name| find(source, &format!("addEventListener('{name}")));
+            Announcement::Found(Observation::advice(FindingClass::Control, message, place))
+        }
         "graphics" => {
             let found = Observation::blocking(FindingClass::Graphics, first, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))

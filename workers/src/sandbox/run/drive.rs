@@ -90,6 +90,7 @@ impl Run<'_> {
         let used = self.use_everything(&mut random, true).await?;
         self.look_at_texts().await?;
         self.set_back(&used).await?;
+        self.start(&used).await?;
         self.filmed(IDLE_FRAME_MS).await?;
         let screenshot = self.late(execution.watch_ms.min(LATE_UNTIL_MS)).await?;
         let used = self.use_what_is_fresh(used, &mut random).await?;
@@ -98,6 +99,7 @@ impl Run<'_> {
         self.pace(FULL_PACE_MS).await?;
         self.look_at_texts().await?;
         self.phone(&mut random).await?;
+        self.findings.enter("phone");
         self.ask_for_coverage().await?;
         self.real_time().await?;
         Ok(screenshot)
@@ -107,6 +109,7 @@ impl Run<'_> {
     pub(in crate::sandbox) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
         self.watch_catches(true);
+        self.look_at_key_names();
         self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
         let init = format!("{}\n{LISTENERS}", INIT.replace("SEED", &self.seed.to_string()));
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
@@ -165,7 +168,9 @@ impl Run<'_> {
 
     /// Waits longer, for what comes only after many seconds.
     async fn long(&mut self, until_ms: u64) -> Result<(), Stop> {
+        let loops = self.loops().await?;
         self.wait(until_ms, LONG_STEPS_PER_FRAME).await?;
+        self.look_at_loops(&loops).await?;
         if self.seems_to_grow() {
             self.pace(FULL_PACE_MS).await?;
             self.watch_growth().await?;
@@ -189,7 +194,7 @@ impl Run<'_> {
         let mut drawn = if self.source.contains("resize") { self.drawn().await? } else { Vec::new() };
         drawn.retain(|index| self.drawn_at_first.contains(index));
         self.findings.enter("phone");
-        self.begin_input(&format!("resize to {}×{}", PHONE.0, PHONE.1));
+        self.begin_input(&format!("resize to {}×{}", PHONE.0, PHONE.1)).await?;
         let metrics = SetDeviceMetricsOverrideParams::new(PHONE.0, PHONE.1, 2.0, false);
         let resized = vec![
             self.page.send(&metrics).untyped(),

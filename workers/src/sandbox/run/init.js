@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, Error, ErrorEvent, HTMLInputElement, Math, Object, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, Error, ErrorEvent, HTMLInputElement, Map, Math, Object, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -100,17 +100,41 @@
   }, { once: true });
   addEventListener("mondo:beats", ({ detail }) => {
     used = ahead;
-    Object.assign(detail, { beats: requested, draws });
+    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats: repeats(), later: (task, ms) => later.call(globalThis, task, ms) });
   });
+  // The functions that wait for a frame, how often each, and how often one was asked for that waited already: a loop that
+  // was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
+  const waiting = new Map(), numbers = new Map(), repeated = new Map();
+  let doubled = 0, doubledBy = "";
+  const waits = (callback, by) => {
+    const times = (waiting.get(callback) ?? 0) + by;
+    if (times > 0) waiting.set(callback, times);
+    else waiting.delete(callback);
+    return times;
+  };
+  const repeats = () => {
+    const entries = [...repeated.values()].slice(0, 100);
+    const twice = entries.find((entry, index) => entries.findIndex((other) => other.handler === entry.handler && other.ms === entry.ms) < index);
+    return twice ? twice.handler.name || "a function" : "";
+  };
   globalThis.requestAnimationFrame = function requestAnimationFrame(callback) {
     requested += 1;
     [before, paths] = [paths, { drawn: 0, lost: 0 }];
     if (requested === 4) send(encode(["animates", "", "", 0, 0]));
     if (typeof callback !== "function") return request.call(globalThis, callback);
     if (!main) return request.call(globalThis, (time) => callback(Math.round(time)));
-    return numbersFrom + later.call(globalThis, () => callback(performance.now()), pace);
+    if (waits(callback, 1) > 1) [doubled, doubledBy] = [doubled + 1, callback.name || "a function"];
+    const number = numbersFrom + later.call(globalThis, () => {
+      numbers.delete(number);
+      waits(callback, -1);
+      callback(performance.now());
+    }, pace);
+    numbers.set(number, callback);
+    return number;
   };
   globalThis.cancelAnimationFrame = function cancelAnimationFrame(number) {
+    if (numbers.has(number)) waits(numbers.get(number), -1);
+    numbers.delete(number);
     if (number >= numbersFrom) never.call(globalThis, number - numbersFrom);
     else cancel.call(globalThis, number);
   };
@@ -160,8 +184,17 @@
     return go();
   });
   for (const name of ["setTimeout", "setInterval"]) {
-    wrap(globalThis, name, (self, [handler], go) => {
+    wrap(globalThis, name, (self, [handler, ms], go) => {
       if (typeof handler === "string") note("evaluated", "");
+      const number = go();
+      if (name === "setInterval" && typeof handler === "function") repeated.set(number, { handler, ms });
+      return number;
+    });
+  }
+  // Either ends what the other is meant for.
+  for (const name of ["clearTimeout", "clearInterval"]) {
+    wrap(globalThis, name, (self, [number], go) => {
+      repeated.delete(Number(number));
       return go();
     });
   }

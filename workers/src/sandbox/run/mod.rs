@@ -28,7 +28,7 @@ use chromiumoxide::{
             },
             page::HandleJavaScriptDialogParams,
         },
-        js_protocol::runtime::GetHeapUsageParams,
+        js_protocol::runtime::{GetHeapUsageParams, ScriptId},
     },
 };
 use mondo_jobs::finding::{Coverage, FindingClass, View};
@@ -161,6 +161,8 @@ pub(super) struct Run<'a> {
     pub(super) seed: u32,
     /// The sessions of its workers, and for how long they may keep it waiting yet.
     pub(super) workers: Vec<String>,
+    /// What finds the elements, once it is compiled.
+    pub(super) probe: Option<ScriptId>,
     pub(super) workers_wait: Duration,
     pub(super) had_workers: bool,
     pub(super) children: u32,
@@ -186,6 +188,8 @@ pub(super) struct Run<'a> {
     empty_boards: Vec<(usize, Observation)>,
     /// How often it has caught what it threw.
     caught: u32,
+    /// It is stopped there.
+    watches_catches: bool,
 }
 
 pub(super) enum Happened {
@@ -224,6 +228,7 @@ impl<'a> Run<'a> {
             children: 0,
             seed: 0,
             workers: Vec::new(),
+            probe: None,
             had_workers: false,
             workers_wait: real::WORKERS_WAIT_MAX,
             animates: false,
@@ -238,6 +243,7 @@ impl<'a> Run<'a> {
             drawn_at_first: Vec::new(),
             empty_boards: Vec::new(),
             caught: 0,
+            watches_catches: false,
         }
     }
 

@@ -33,10 +33,13 @@ impl Run<'_> {
         }
     }
 
-    /// Has the page stopped where it throws what it catches, or no longer. What a mouse or a key sends is lost while it is
-    /// stopped, so it must not be while they are used.
+    /// Has the page stopped where it throws what it catches, or no longer.
     pub(super) fn watch_catches(&mut self, on: bool) {
         let on = on && self.caught < CAUGHT_MAX;
+        if on == self.watches_catches {
+            return;
+        }
+        self.watches_catches = on;
         let state = if on { SetPauseOnExceptionsState::Caught } else { SetPauseOnExceptionsState::None };
         drop(self.page.send(&SetPauseOnExceptionsParams::new(state)));
     }

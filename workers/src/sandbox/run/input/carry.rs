@@ -20,7 +20,7 @@ impl Run<'_> {
             Some((target, point)) => (point, format!("drag {words} to {target}")),
             None => (Point { x: from.x + 60.0, y: from.y + 40.0 }, format!("drag {words}")),
         };
-        self.begin_input(&words);
+        self.begin_input(&words).await?;
         self.dragged = None;
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
         self.delivered(vec![press], Draw::No).await?;

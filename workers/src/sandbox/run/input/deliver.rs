@@ -47,7 +47,8 @@ impl Run<'_> {
         self.frame(FRAME_MS, Draw::No).await.map(drop)
     }
 
-    /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse.
+    /// The same for inputs that the page takes only with its next frame: touches, and moves of a held mouse. After the last
+    /// of them the page is to be settled.
     pub(in crate::sandbox::run) async fn delivered_with_frame(
         &mut self,
         inputs: Vec<Pending<Value>>,
@@ -55,8 +56,7 @@ impl Run<'_> {
     ) -> Result<(), Stop> {
         self.settle().await?;
         self.frame(FRAME_MS, draw).await?;
-        self.acknowledged(inputs).await?;
-        self.settle().await
+        self.acknowledged(inputs).await
     }
 
     /// Waits for the replies to inputs; a page that needs another frame for one gets it in the same moment. Whether it

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use chromiumoxide::cdp::js_protocol::runtime::{
-    CallArgument, CallFunctionOnParams, EvaluateParams, RemoteObjectId,
+    CallArgument, CallFunctionOnParams, CompileScriptParams, RemoteObjectId, RunScriptParams, ScriptId,
 };
 use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -38,6 +38,9 @@ const EDGE_POINTS: [(f64, f64); 2] = [(0.06, 0.003), (0.997, 0.94)];
 /// Where it is dragged to, beyond each of its sides.
 const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.5)];
 
+/// The rarer inputs that are used one after the other. Fingers are for the phone.
+const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
+
 const PROBE: &str = include_str!("probe.js");
 const PLACE: &str = include_str!("place.js");
 const PLAY: &str = include_str!("play.js");
@@ -56,7 +59,7 @@ static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
 /// Called on what `probe.js` found.
 const PLACE_ONE: &str = "function (index) { return this.place(index); }";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
-const PLAY_ONE: &str = "function (index, share) { return this.play(index, share); }";
+const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
 /// those that nobody could have seen then.
@@ -74,7 +77,8 @@ pub(in crate::sandbox::run) struct Usable {
     pub(in crate::sandbox::run) words: String,
     /// Those of one sort have the same.
     pub(super) group: String,
-    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, and `left` for a field.
+    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, `left` for a field, and
+    /// `ticked` for what is.
     pub(super) extras: Vec<String>,
     /// How many there are to choose from.
     pub(super) choices: usize,
@@ -89,7 +93,7 @@ impl Usable {
 
     /// Whether it is set to something, and can be set back.
     pub(super) fn is_set(&self) -> bool {
-        self.is_field() || self.kind == "range" || self.kind == "select"
+        self.is_field() || self.kind == "range" || self.kind == "select" || self.wants("ticked")
     }
 
     pub(super) fn is_field(&self) -> bool {
@@ -171,23 +175,23 @@ impl Run<'_> {
             }
             // What opens there to pick from is no part of the page.
             "picker" => {
-                self.begin_input(&format!("pick in {}", usable.words));
-                self.touch(elements, index, Some(0.0)).await?;
+                self.name_input(&format!("pick in {}", usable.words));
+                self.touch(elements, index, Some(0.0), 1).await?;
                 self.delivered(Vec::new(), Draw::No).await?;
             }
             _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
             _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
             _ => self.use_element(&usable, area, again, random).await?,
         }
-        for extra in &usable.extras {
+        for extra in usable.extras.iter().filter(|extra| USED.contains(&extra.as_str())) {
+            // It may be elsewhere by now: dragged, for one.
+            let Some(Reachable { area, .. }) = self.place(elements, index).await? else { break };
             let (words, middle) = (usable.words.as_str(), area.at(0.5, 0.5));
             match extra.as_str() {
                 "dblclick" => self.double_click(words, middle).await?,
                 "contextmenu" => self.right_click(words, middle).await?,
                 "wheel" => self.wheel(words, middle).await?,
-                "held" => self.hold(words, middle).await?,
-                // Fingers are for the phone.
-                _ => {}
+                _ => self.hold(words, middle).await?,
             }
         }
         Ok(Some(beats))
@@ -340,17 +344,39 @@ impl Run<'_> {
         &mut self,
         before: Option<&Elements>,
     ) -> Result<Elements, Stop> {
-        let mut look = EvaluateParams::new(PROBE_ALL.as_str());
-        look.include_command_line_api = Some(true);
-        look.silent = Some(true);
-        let object = self.call(&look).await?.result.object_id;
-        let Some(object) = object else { return Ok(Elements { list: Vec::new(), object: None }) };
+        let Some(object) = self.probe().await? else {
+            return Ok(Elements { list: Vec::new(), object: None });
+        };
         let mut tell = call_on(object.clone(), TELL);
         let before = before.and_then(|before| before.object.clone());
         tell.arguments = Some(vec![CallArgument { object_id: before, ..Default::default() }]);
         let told = self.told(&tell).await?;
         let list = serde_json::from_value(told).unwrap_or_default();
         Ok(Elements { list, object: Some(object) })
+    }
+
+    /// Runs `probe.js`. It is compiled once for a document, for that is most of what it costs.
+    async fn probe(&mut self) -> Result<Option<RemoteObjectId>, Stop> {
+        if let Some(script) = self.probe.clone() {
+            match self.run_probe(script).await {
+                // The page has loaded itself anew since.
+                Err(Stop::Failed(CdpError::Refused { .. })) => {}
+                found => return found,
+            }
+        }
+        let compile = CompileScriptParams::new(PROBE_ALL.as_str(), "", true);
+        self.probe = self.call(&compile).await?.script_id;
+        match self.probe.clone() {
+            Some(script) => self.run_probe(script).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn run_probe(&mut self, script: ScriptId) -> Result<Option<RemoteObjectId>, Stop> {
+        let mut run = RunScriptParams::new(script);
+        run.include_command_line_api = Some(true);
+        run.silent = Some(true);
+        Ok(self.call(&run).await?.result.object_id)
     }
 
     /// One of them and where it is now, if a person could use it.
@@ -395,16 +421,18 @@ impl Run<'_> {
         }
     }
 
-    /// Uses one of them without a mouse: `play.js`. Gives whether a person could have used it.
+    /// Uses one of them without a mouse: `play.js`. What is clicked more than once is clicked again as time passes. Gives
+    /// whether a person could have used it.
     pub(super) async fn touch(
         &mut self,
         elements: &Elements,
         index: usize,
         share: Option<f64>,
+        times: u32,
     ) -> Result<bool, Stop> {
         self.watch_catches(true);
-        let touched = self.call_on(elements, PLAY_ONE, vec![index.into(), share.into()]).await?;
-        self.watch_catches(false);
+        let values = vec![index.into(), share.into(), times.into()];
+        let touched = self.call_on(elements, PLAY_ONE, values).await?;
         Ok(touched == Value::Bool(true))
     }
 
@@ -412,9 +440,7 @@ impl Run<'_> {
     pub(super) async fn stroke(&mut self, elements: &Elements, from: Point, to: Point) -> Result<(), Stop> {
         let ends = [from, to].map(|Point { x, y }| vec![x, y].into()).to_vec();
         self.watch_catches(true);
-        self.call_on(elements, STROKE_ONE, ends).await?;
-        self.watch_catches(false);
-        Ok(())
+        self.call_on(elements, STROKE_ONE, ends).await.map(drop)
     }
 }
 

@@ -86,6 +86,38 @@ fn names(source: &str, key: &str) -> bool {
     quotes(source, key) || (key.starts_with("Arrow") || key.starts_with("Page")) && of_table()
 }
 
+/// What people call a key, and what the browser calls it.
+const OTHER_NAMES: [(&str, &str); 9] = [
+    ("Esc", "Escape"),
+    ("Spacebar", " "),
+    ("Space", " "),
+    ("Return", "Enter"),
+    ("Del", "Delete"),
+    ("Left", "ArrowLeft"),
+    ("Right", "ArrowRight"),
+    ("Up", "ArrowUp"),
+    ("Down", "ArrowDown"),
+];
+
+/// A comparison of `KeyboardEvent.key` with a name that no browser gives, where the source does not have the right one as
+/// well: what is written there, and the right name.
+pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str)> {
+    let comparisons = ["===", "=="].iter().flat_map(|equals| {
+        ['"', '\''].iter().flat_map(move |quote| {
+            OTHER_NAMES
+                .iter()
+                .map(move |(taken, name)| (format!(".key {equals} {quote}{taken}{quote}"), *name))
+        })
+    });
+    // Nothing else is called that.
+    let cases = ['"', '\''].iter().flat_map(|quote| {
+        OTHER_NAMES.iter().take(2).map(move |(taken, name)| (format!("case {quote}{taken}{quote}"), *name))
+    });
+    comparisons.chain(cases).find(|(written, name)| {
+        mentions_keyboard(source) && source.contains(written) && !quotes(source, name)
+    })
+}
+
 /// The most keys that are given with Control held.
 const CONTROLLED_MAX: usize = 4;
 
@@ -185,6 +217,16 @@ mod tests {
         assert_eq!(added("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
         assert_eq!(added("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
         assert!(added("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_called_by_another_name_is_told() {
+        let named = |source: &str| misnamed(source).map(|(_, name)| name);
+        assert_eq!(named("onkeydown = e => { if (e.key === 'Esc') close() }"), Some("Escape"));
+        assert_eq!(named("onkeydown = e => { if (e.key === 'Esc' || e.key === 'Escape') close() }"), None);
+        assert_eq!(named("onkeydown = e => { switch (e.key) { case 'Esc': close() } }"), Some("Escape"));
+        assert_eq!(named("onkeydown = e => { if (e.code === 'Space') jump() }"), None);
+        assert_eq!(named("if (step.key === 'Left') go()"), None);
     }
 
     #[test]

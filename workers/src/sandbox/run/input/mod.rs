@@ -57,7 +57,7 @@ impl Point {
 impl Run<'_> {
     /// Moves the mouse to a point and clicks there.
     pub(super) async fn click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("click {words}"));
+        self.begin_input(&format!("click {words}")).await?;
         let inputs = vec![
             self.page.send(&mouse(DispatchMouseEventType::MouseMoved, at)).untyped(),
             self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped(),
@@ -68,7 +68,7 @@ impl Run<'_> {
 
     /// Clicks a point twice, as fast as a double click is.
     pub(super) async fn double_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("double click {words}"));
+        self.begin_input(&format!("double click {words}")).await?;
         let mut inputs = Vec::new();
         for count in [1, 2] {
             for kind in [DispatchMouseEventType::MousePressed, DispatchMouseEventType::MouseReleased] {
@@ -82,7 +82,7 @@ impl Run<'_> {
 
     /// Clicks a point with the right button.
     pub(super) async fn right_click(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("right click {words}"));
+        self.begin_input(&format!("right click {words}")).await?;
         let mut inputs = Vec::new();
         for (kind, held) in
             [(DispatchMouseEventType::MousePressed, 2), (DispatchMouseEventType::MouseReleased, 0)]
@@ -97,7 +97,7 @@ impl Run<'_> {
 
     /// Turns the wheel over a point, once in each direction.
     pub(super) async fn wheel(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("wheel {words}"));
+        self.begin_input(&format!("wheel {words}")).await?;
         for turn in [100.0, -100.0] {
             let mut event = mouse(DispatchMouseEventType::MouseWheel, at);
             (event.button, event.buttons, event.click_count) = (None, None, None);
@@ -105,12 +105,12 @@ impl Run<'_> {
             let turned = self.page.send(&event).untyped();
             self.delivered_with_frame(vec![turned], Draw::Yes).await?;
         }
-        Ok(())
+        self.settle().await
     }
 
     /// Presses the mouse at one point, moves it along a way, and releases it at the end.
     pub(super) async fn drag(&mut self, words: &str, from: Point, way: &[Point]) -> Result<(), Stop> {
-        self.begin_input(&format!("drag {words}"));
+        self.begin_input(&format!("drag {words}")).await?;
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
         self.delivered(vec![press], Draw::No).await?;
         for point in way {
@@ -126,7 +126,7 @@ impl Run<'_> {
 
     /// Presses a key as a person would.
     pub(super) async fn press(&mut self, key: &Key) -> Result<(), Stop> {
-        self.begin_input(&format!("key {}", key.words()));
+        self.begin_input(&format!("key {}", key.words())).await?;
         self.press_and_release(key).await
     }
 
@@ -144,13 +144,13 @@ impl Run<'_> {
     /// The same in a control that has the focus, where keys have a meaning of their own.
     pub(super) async fn press_in(&mut self, words: &str, key: &Named) -> Result<(), Stop> {
         let key = keys::named(key);
-        self.begin_input(&format!("key {} in {words}", key.words()));
+        self.begin_input(&format!("key {} in {words}", key.words())).await?;
         self.press_and_release(&key).await
     }
 
     /// Holds a key down while a step of time passes, as long as the keyboard takes to repeat it a few times.
     async fn hold_key(&mut self, key: &Key, step_ms: f64) -> Result<(), Stop> {
-        self.begin_input(&format!("hold key {}", key.words()));
+        self.begin_input(&format!("hold key {}", key.words())).await?;
         let down =
             if key.text.is_some() { DispatchKeyEventType::KeyDown } else { DispatchKeyEventType::RawKeyDown };
         let pressed = (0..=KEY_REPEATS).map(|time| {
@@ -183,7 +183,7 @@ impl Run<'_> {
 
     /// Writes text into what has the focus.
     pub(super) async fn write(&mut self, words: &str, text: &str) -> Result<(), Stop> {
-        self.begin_input(&format!("type \"{text}\" into {words}"));
+        self.begin_input(&format!("type \"{text}\" into {words}")).await?;
         let input = self.page.send(&InsertTextParams::new(text)).untyped();
         self.delivered(vec![input], Draw::No).await
     }
@@ -193,7 +193,7 @@ impl Run<'_> {
         let what =
             if text.is_empty() { format!("clear {words}") } else { format!("type \"{text}\" over {words}") };
         self.click(words, at).await?;
-        self.begin_input(&what);
+        self.begin_input(&what).await?;
         self.press_and_release(&keys::with_control('a')).await?;
         if text.is_empty() {
             return self.press_and_release(&keys::named(&keys::DELETE)).await;
@@ -204,7 +204,7 @@ impl Run<'_> {
 
     /// Presses the mouse and holds it for longer than a click, as for a menu or a charge.
     pub(super) async fn hold(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("hold {words}"));
+        self.begin_input(&format!("hold {words}")).await?;
         let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, at)).untyped();
         self.delivered(vec![press], Draw::No).await?;
         for _ in 0..HELD_STEPS {
@@ -216,7 +216,7 @@ impl Run<'_> {
 
     /// Moves one finger over the page.
     pub(super) async fn swipe(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("swipe {words}"));
+        self.begin_input(&format!("swipe {words}")).await?;
         for (kind, at) in [
             (DispatchTouchEventType::TouchStart, from),
             (DispatchTouchEventType::TouchMove, Point { x: f64::midpoint(from.x, to.x), y: from.y }),
@@ -227,12 +227,13 @@ impl Run<'_> {
             self.delivered_with_frame(vec![touched], Draw::Yes).await?;
         }
         let lifted = self.page.send(&LastFingerUp::default()).untyped();
-        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await?;
+        self.settle().await
     }
 
     /// Spreads two fingers on the page.
     pub(super) async fn pinch(&mut self, words: &str, from: Point, to: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("pinch {words}"));
+        self.begin_input(&format!("pinch {words}")).await?;
         let middle = Point::halfway(from, to);
         let halfway = |end: Point| Point::halfway(middle, end);
         for (kind, [first, second]) in [
@@ -247,12 +248,13 @@ impl Run<'_> {
             self.delivered_with_frame(vec![touched], Draw::Yes).await?;
         }
         let lifted = self.page.send(&LastFingerUp::default()).untyped();
-        self.delivered_with_frame(vec![lifted], Draw::Yes).await
+        self.delivered_with_frame(vec![lifted], Draw::Yes).await?;
+        self.settle().await
     }
 
     /// Touches a point with one finger.
     pub(super) async fn tap(&mut self, words: &str, at: Point) -> Result<(), Stop> {
-        self.begin_input(&format!("tap {words}"));
+        self.begin_input(&format!("tap {words}")).await?;
         let finger = TouchPoint::new(at.x, at.y);
         let inputs = vec![
             self.page
@@ -261,10 +263,22 @@ impl Run<'_> {
             self.page.send(&LastFingerUp::default()).untyped(),
         ];
         // After the viewport has changed, touches are answered only by frames that are drawn.
-        self.delivered_with_frame(inputs, Draw::Yes).await
+        self.delivered_with_frame(inputs, Draw::Yes).await?;
+        self.settle().await
     }
 
-    pub(super) fn begin_input(&mut self, words: &str) {
+    /// From here on comes what a mouse, a key or a finger sends: a page that is stopped where it throws would lose it.
+    pub(super) async fn begin_input(&mut self, words: &str) -> Result<(), Stop> {
+        if self.watches_catches {
+            self.watch_catches(false);
+            self.settle().await?;
+        }
+        self.name_input(words);
+        Ok(())
+    }
+
+    /// The same for what comes from a script.
+    fn name_input(&mut self, words: &str) {
         self.inputs += 1;
         self.findings.after(words);
     }

@@ -1,7 +1,8 @@
 // A function of the list that probe.js gives, for the index of one and a share of 1: uses it as a person would, without a
 // mouse, which costs less. A button is clicked, a picker is given another value; a list and a slider are set to this share
-// of what they can be. Without a share a control is set to what it was at first. Gives whether a person could have used it.
-function (index, share) {
+// of what they can be. Without a share a control is set to what it was at first. A button is clicked so many times, a frame
+// apart. Gives whether a person could have used it.
+function (index, share, times) {
   const placed = this.place(index);
   if (!placed) return false;
   const { element, kind } = this[index];
@@ -20,6 +21,9 @@ function (index, share) {
     const chosen = share === null ? first : open[Math.floor(share * open.length)];
     if (!open.includes(chosen)) return false;
     chosen.selected = true;
+  } else if (share === null && ["checkbox", "radio"].includes(element.type)) {
+    if (element.checked === element.defaultChecked || (element.type === "radio" && element.checked)) return false;
+    element.checked = element.defaultChecked;
   } else if (share === null) {
     if (element.readOnly || element.defaultValue === undefined) return false;
     element.value = element.defaultValue;
@@ -30,7 +34,7 @@ function (index, share) {
     const [low, high] = [Number(element.min || 0), Number(element.max || 100)];
     element.value = low + share * (high - low);
   }
-  if (kind !== "button") {
+  if (kind !== "button" || share === null) {
     changed();
     return true;
   }
@@ -38,5 +42,6 @@ function (index, share) {
   const middle = [left + width / 2, top + height / 2];
   element.focus?.({ preventScroll: true });
   this.stroke(middle, middle);
+  if (times > 1) this.later(() => this.play(index, share, times - 1), 17);
   return true;
 }

@@ -39,7 +39,17 @@ const FRESH: f64 = 0.4;
 
 /// The chance that a button is clicked many times in a row, and how many: to the end of a list, or beyond its beginning.
 const IN_A_ROW: f64 = 0.25;
-const CLICKS_IN_A_ROW: usize = 8;
+const CLICKS_IN_A_ROW: u32 = 8;
+
+/// What a page may do only where a person has just done something: the clicks in a row after the first would not count.
+const PERSONAL: [&str; 6] =
+    ["showPicker", "requestFullscreen", "requestPointerLock", "window.open", "clipboard", ".share("];
+
+/// Words of a button that takes something away, how many such buttons are clicked to the end, and how often: more than all
+/// that has been put there.
+const TAKING: [&str; 8] = ["undo", "delete", "remove", "discard", "previous", "prev", "back", "−"];
+const WORN_OUT_MAX: usize = 3;
+const CLICKS_TO_THE_END: u32 = 50;
 
 /// Chances that a board is used after a button, that it is at one of its edges, and that the mouse stays where it was.
 const BOARD: f64 = 0.6;
@@ -96,19 +106,52 @@ impl Run<'_> {
                 self.filmed(FRAME_MS).await?;
             }
         }
+        self.wear_out(&elements).await?;
+        self.watch_catches(false);
         let has_buttons = elements.list.iter().any(|usable| usable.visible && usable.kind == "button");
         self.note_still_draws(MOVE_MS.into()).await?;
         self.look_at_stillness(has_buttons);
         self.look_at_empty_boards().await
     }
 
+    /// Presses what takes away until nothing can be left to take.
+    async fn wear_out(&mut self, elements: &Elements) -> Result<(), Stop> {
+        let takes_away = |usable: &Usable| {
+            let words = usable.words.to_lowercase();
+            usable.visible && usable.kind == "button" && TAKING.iter().any(|word| words.contains(word))
+        };
+        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| takes_away(usable));
+        if self.is_personal() {
+            return Ok(());
+        }
+        for (index, usable) in buttons.take(WORN_OUT_MAX) {
+            self.name_input(&format!("click {} {CLICKS_TO_THE_END} times", usable.words));
+            if self.touch(elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
+                self.pass(FRAME_MS * f64::from(CLICKS_TO_THE_END)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_personal(&self) -> bool {
+        PERSONAL.iter().any(|name| self.source.contains(name))
+    }
+
     /// Sets controls back to what they were at first: with what was tried there, many pages show nothing any more.
     pub(in crate::sandbox::run) async fn set_back(&mut self, elements: &Elements) -> Result<(), Stop> {
-        let set = elements.list.iter().enumerate().filter(|(_, usable)| usable.visible && usable.is_set());
-        for (index, usable) in set.take(SET_BACK_MAX) {
-            self.begin_input(&format!("set {} back", usable.words));
-            self.touch(elements, index, None).await?;
+        let mut set: Vec<_> = elements
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(_, usable)| usable.visible && usable.is_set())
+            .collect();
+        // What is written into a field may tick the choice beside it.
+        set.sort_by_key(|(_, usable)| usable.kind == "button");
+        for (index, usable) in set.into_iter().take(SET_BACK_MAX) {
+            self.name_input(&format!("set {} back", usable.words));
+            self.touch(elements, index, None, 1).await?;
         }
+        self.watch_catches(false);
         Ok(())
     }
 
@@ -158,21 +201,21 @@ impl Run<'_> {
         if usable.kind == "area" {
             return self.draw_in(elements, index, random).await;
         }
-        let in_a_row = usable.kind == "button" && random.random_bool(IN_A_ROW);
-        self.begin_input(&match usable.kind.as_str() {
+        let in_a_row = usable.kind == "button" && random.random_bool(IN_A_ROW) && !self.is_personal();
+        self.name_input(&match usable.kind.as_str() {
             "button" if in_a_row => format!("click {words} {CLICKS_IN_A_ROW} times"),
             "range" => format!("set {words} to {:.0} %", share * 100.0),
             "select" => format!("choose in {words} at {:.0} %", share * 100.0),
             _ => format!("click {words}"),
         });
-        if !self.touch(elements, index, Some(share)).await? {
+        let times = if in_a_row { CLICKS_IN_A_ROW } else { 1 };
+        if !self.touch(elements, index, Some(share), times).await? {
             self.inputs -= 1;
             self.findings.enter("play");
             return Ok(false);
         }
-        for _ in 1..if in_a_row { CLICKS_IN_A_ROW } else { 1 } {
-            self.pass(FRAME_MS).await?;
-            self.touch(elements, index, Some(share)).await?;
+        if in_a_row {
+            self.pass(FRAME_MS * f64::from(CLICKS_IN_A_ROW)).await?;
         }
         Ok(true)
     }
@@ -197,7 +240,7 @@ impl Run<'_> {
         let anywhere = area.at(share(), share());
         let from = shapes.choose(random).copied().unwrap_or(anywhere);
         let to = if random.random_bool(STILL) { from } else { area.beside(from) };
-        self.begin_input(&format!("drag {} at {}", usable.words, area.words_of(from)));
+        self.name_input(&format!("drag {} at {}", usable.words, area.words_of(from)));
         self.stroke(elements, from, to).await?;
         Ok(true)
     }

@@ -82,14 +82,15 @@
   };
   const found = [];
   found.wordsOf = ({ element, kind, group }) => (group === "page" ? "page" : wordsOf(element, kind));
-  // Answered by init.js.
-  found.beats = () => {
-    const ask = document.createEvent("CustomEvent");
-    ask.initCustomEvent("mondo:beats", false, false, {});
-    document.dispatchEvent.call(window, ask);
-    // A page that has written itself anew no longer answers.
-    return ask.detail.beats ?? 0;
+  // Answered by init.js; a page that has written itself anew no longer answers.
+  const ask = () => {
+    const asked = document.createEvent("CustomEvent");
+    asked.initCustomEvent("mondo:beats", false, false, {});
+    document.dispatchEvent.call(window, asked);
+    return asked.detail;
   };
+  found.beats = () => ask().beats ?? 0;
+  found.later = (task, ms) => ask().later?.(task, ms);
   found.place = PLACE;
   found.play = PLAY;
   found.stroke = STROKE;
@@ -119,6 +120,7 @@
       const visible = element.checkVisibility({ visibilityProperty: true });
       const extras = extrasOf(element);
       if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
+      if (["checkbox", "radio"].includes(element.type)) extras.push("ticked");
       const choices = kind === "select" ? Math.max(0, Math.trunc(Number(element.length) || 0)) : 0;
       found.push({ element, type: element.type, kind, words: wordsOf(element, kind), group: groupOf(element, kind), extras, choices, visible, way: wayTo(element) });
     }

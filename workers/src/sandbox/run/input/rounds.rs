@@ -121,6 +121,26 @@ impl Run<'_> {
         Ok(elements)
     }
 
+    /// Presses what starts something, ahead of a wait: what comes only after many seconds may have been stopped meanwhile.
+    pub(in crate::sandbox::run) async fn start(&mut self, elements: &Elements) -> Result<(), Stop> {
+        let State { words, .. } = self.state(elements).await?;
+        let is_start = |(index, words): &(usize, &String)| {
+            let is_button = |usable: &Usable| usable.visible && usable.kind == "button";
+            elements.list.get(*index).is_some_and(is_button) && starts(words)
+        };
+        let starting: Vec<(usize, &String)> = words.iter().enumerate().filter(is_start).collect();
+        for (index, words) in starting.into_iter().take(STARTS_MAX) {
+            self.name_input(&format!("click {words}"));
+            self.touch(elements, index, Some(0.0), 1).await?;
+        }
+        self.watch_catches(false);
+        Ok(())
+    }
+
+    async fn state(&mut self, elements: &Elements) -> Result<State, Stop> {
+        Ok(serde_json::from_value(self.call_on(elements, STATE, Vec::new()).await?).unwrap_or_default())
+    }
+
     /// Presses what a round has turned into "Resume", and where an animation has ended, what has ended it or what may start
     /// it: a page that is left paused shows little.
     async fn start_again(&mut self, elements: &mut Elements, uses: &[Use], again: bool) -> Result<(), Stop> {
@@ -131,8 +151,7 @@ impl Run<'_> {
             return Ok(());
         }
         pressed.sort_by_key(|used| used.index);
-        let State { words, beats } =
-            serde_json::from_value(self.call_on(elements, STATE, Vec::new()).await?).unwrap_or_default();
+        let State { words, beats } = self.state(elements).await?;
         let other = |used: &Use| words.get(used.index).filter(|words| **words != used.words);
         let offers = |used: &&&Use| other(used).is_some_and(|words| starts(words));
         let offered: Vec<usize> =

@@ -53,6 +53,17 @@
     }
   }
 
+  // What is dragged as long as the mouse is pressed sticks to it once it is released where nobody listens to that.
+  const all = [...document.querySelectorAll("body *")].slice(0, 1000);
+  const roots = [window, document, document.documentElement, document.body];
+  const someHears = (targets, names) => targets.some((target) => target && hears(target, names));
+  for (const kind of ["mouse", "pointer"]) {
+    const pressed = all.filter((element) => hears(element, [`${kind}down`]));
+    const noticed = /setPointerCapture|\.buttons\b|\.which\b/.test(scripts) || someHears([...roots, ...all], [`${kind}leave`, `${kind}out`, "lostpointercapture"]) || someHears(roots, ["mouseup", "pointerup"]);
+    const dragged = pressed.find((element) => someHears([...roots, element], [`${kind}move`]));
+    if (dragged && !noticed && someHears(all, [`${kind}up`])) tell("drag", `a release of the mouse outside of ${named(dragged)} is not noticed: what is dragged sticks to it`, dragged);
+  }
+
   if (!document.documentElement.lang) tell("accessibility", "the page does not say its language: give <html> a lang", null);
   const text = (element) => (element.getAttribute("aria-label") || element.getAttribute("aria-labelledby") || element.title || "").trim();
   for (const element of document.querySelectorAll("button,a[href],[role=button],input[type=button]")) {
@@ -96,7 +107,8 @@
     const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && node.data.trim());
     // What is crossed out is done with.
     if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;
-    if (!says || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
+    const isField = element.matches("textarea,select,input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image],[type=range],[type=color],[type=checkbox],[type=radio],[type=file])");
+    if (!(says || isField) || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
     looked += 1;
     const ink = colour(getComputedStyle(element).color);
     const paper = ink.alpha === 1 ? behind(element) : null;

@@ -60,6 +60,15 @@ const OFTEN_MISSPELT: [&str; 40] = [
     "transitionend",
 ];
 
+/// What people take for an event of the browser's, and what it is called.
+const OTHER_NAMES: [(&str, &str); 5] = [
+    ("rightclick", "contextmenu"),
+    ("doubleclick", "dblclick"),
+    ("mouseclick", "click"),
+    ("hover", "mouseenter"),
+    ("mousehover", "mouseenter"),
+];
+
 /// The event at which it tells.
 const ASK: &str = "mondo:coverage";
 
@@ -100,10 +109,12 @@ impl Run<'_> {
 /// A listener for an event whose name only looks like one of the browser's, which nothing ever sends.
 fn misspelt(Listener { event, target }: &Listener, source: &str) -> Option<Observation> {
     let lower = event.to_lowercase();
-    let name = lower.strip_prefix("on").unwrap_or(&lower);
+    let plain = lower.strip_prefix("on").unwrap_or(&lower);
+    let other = OTHER_NAMES.iter().find(|(taken, _)| *taken == plain).map(|(_, name)| *name);
+    let name = other.unwrap_or(plain);
     // The page may send it itself.
     let sent = ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("Event({quote}{event}{quote}")));
-    if sent || name == event || !OFTEN_MISSPELT.contains(&name) {
+    if sent || name == event || (other.is_none() && !OFTEN_MISSPELT.contains(&name)) {
         return None;
     }
     let place =
@@ -125,6 +136,7 @@ mod tests {
         assert_eq!(found.place.map(|place| place.line), Some(2));
         assert!(found.message.contains("\"animationend\""), "{}", found.message);
         assert!(misspelt(&listener("onclick"), source).is_some());
+        assert!(misspelt(&listener("rightclick"), source).unwrap().message.contains("\"contextmenu\""));
         assert_eq!(misspelt(&listener("animationend"), source), None);
         assert_eq!(misspelt(&listener("gameOver"), source), None);
     }

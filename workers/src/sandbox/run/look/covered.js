@@ -7,12 +7,20 @@
   if (element.disabled || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return [];
   if (getComputedStyle(element).pointerEvents === "none") return [];
   const on = document.elementFromPoint(x, y);
-  if (!on || element.contains(on) || on.contains(element) || on.shadowRoot || on.closest("label")) return [];
+  if (!on || element.contains(on) || on.shadowRoot || on.closest("label")) return [];
+  const name = element.id ? `#${element.id.slice(0, 40)}` : ` "${element.textContent.trim().slice(0, 40)}"`;
+  const found = (layer) => [{ message: `${layer} covers ${element.tagName.toLowerCase()}${name}: clicks do not reach it`, tag: element.outerHTML.slice(0, 300).split(">")[0] }];
+  const words = on.tagName.toLowerCase() + (on.id ? `#${on.id.slice(0, 40)}` : "");
+  if (on.contains(element)) {
+    // What is around it has a layer of its own over it.
+    const covers = (layer) => {
+      const { content, position, pointerEvents } = getComputedStyle(on, layer);
+      return content !== "none" && ["absolute", "fixed"].includes(position) && pointerEvents !== "none";
+    };
+    return ["::before", "::after"].filter(covers).slice(0, 1).flatMap((layer) => found(words + layer));
+  }
   const style = getComputedStyle(on);
   const clear = /^(rgba\(.*, 0\)|transparent)$/.test(style.backgroundColor) && style.backgroundImage === "none";
   if (!clear || on.matches("a,button,input,select,textarea,img,video") || on.textContent.trim() || on.querySelector("*")) return [];
-  const name = element.id ? `#${element.id.slice(0, 40)}` : ` "${element.textContent.trim().slice(0, 40)}"`;
-  const layer = on.tagName.toLowerCase() + (on.id ? `#${on.id.slice(0, 40)}` : "");
-  const message = `${layer} covers ${element.tagName.toLowerCase()}${name}: clicks do not reach it`;
-  return [{ message, tag: element.outerHTML.slice(0, 300).split(">")[0] }];
+  return found(words);
 }).slice(0, 10)

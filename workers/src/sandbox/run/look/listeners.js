@@ -33,6 +33,9 @@
     watched.add(type);
     register.call(globalThis, type, came, { capture: true, passive: true });
   };
+  // What was dragged over something that listens to its drop; only what the page prevents then can be dropped.
+  const overs = [];
+  const oversMin = 3, oversMax = 50;
   const came = (event) => {
     // It happens now, whenever the page asks.
     Reflect.apply(stampOf, event, []);
@@ -40,6 +43,7 @@
     for (const target of event.bubbles ? path : path.slice(0, 1)) {
       if (onType(target, event.type)) note(target, event.type);
       if (known.get(target)?.has(event.type)) known.get(target).set(event.type, true);
+      if (event.type === "dragover" && known.get(target)?.has("drop") && overs.length < oversMax) overs.push(event);
     }
   };
 
@@ -70,6 +74,7 @@
   };
   register.call(document, "DOMContentLoaded", readAttributes);
   watch("click");
+  watch("dragover");
 
   const wordsOf = (target) => {
     if (target === globalThis) return "window";
@@ -79,6 +84,7 @@
     return (tag + name).slice(0, 60);
   };
   register.call(globalThis, "mondo:coverage", () => {
+    if (overs.length >= oversMin && !overs.some((event) => event.defaultPrevented)) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
     const pairs = new Map();
     for (const [target, types] of known) {

@@ -14,7 +14,7 @@ use self::screen::{Empty, Rectangle, alike, one_coloured};
 use crate::sandbox::{
     browser::cdp::CdpError,
     findings::{Observation, classify},
-    run::{Draw, FRAME_MS, Run, Stop, limit::watch::page_cpu_secs, page::DESKTOP},
+    run::{Draw, FRAME_MS, Run, Stop, input::keys, limit::watch::page_cpu_secs, page::DESKTOP},
 };
 
 /// Processor seconds for a frame, above which no page is smooth: three times what there is at 60 frames a second.
@@ -22,6 +22,9 @@ const FRAME_SECS_MAX: f64 = 0.05;
 
 /// The page time before each of two views of a page that has not moved.
 const MOVEMENT_MS: f64 = 400.0;
+
+/// The frames for which a page asks at least while it is looked at for a loop that runs twice.
+const LOOP_BEATS_MIN: u64 = 20;
 
 /// The most canvases that are looked at.
 pub(super) const CANVASES_MAX: usize = 20;
@@ -34,6 +37,14 @@ const DRAWS: &str = "(() => {
   ask.initCustomEvent('mondo:beats', false, false, {});
   window.dispatchEvent(ask);
   return ask.detail.draws;
+})()";
+
+/// The frames that it has asked for, those of them that had been asked for already, by what, and what timers repeat twice.
+const LOOPS: &str = "(() => {
+  const ask = document.createEvent('CustomEvent');
+  ask.initCustomEvent('mondo:beats', false, false, {});
+  window.dispatchEvent(ask);
+  return ask.detail;
 })()";
 
 const DRAWN: &str = include_str!("drawn.js");
@@ -65,6 +76,16 @@ struct Covered {
     tag: String,
 }
 
+/// What [`LOOPS`] gives.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Loops {
+    beats: u64,
+    doubled: u64,
+    doubled_by: String,
+    repeats: String,
+}
+
 /// What `canvases.js` gives.
 #[derive(Deserialize)]
 struct Canvas {
@@ -81,7 +102,7 @@ impl Run<'_> {
     pub(super) async fn look_at_controls(&mut self, used: bool) -> Result<(), Stop> {
         for seen in self.read::<Vec<Seen>>(AUDIT).await?.unwrap_or_default() {
             let class = match seen.kind.as_str() {
-                "control" => FindingClass::Control,
+                "control" | "drag" => FindingClass::Control,
                 "blank" => FindingClass::Blank,
                 _ => FindingClass::Accessibility,
             };
@@ -92,6 +113,15 @@ impl Run<'_> {
             self.found(Observation::advice(class, &seen.message, place));
         }
         Ok(())
+    }
+
+    /// Reports a key that the page waits for by a name that no browser gives it.
+    pub(super) fn look_at_key_names(&mut self) {
+        if let Some((written, name)) = keys::misnamed(self.source) {
+            let message = format!("`{written}` is never so: the browser calls that key \"{name}\"");
+            let place = classify::find(self.source, &written);
+            self.found(Observation::advice(FindingClass::Control, &message, place));
+        }
     }
 
     /// Reports a page that is wider than the view.
@@ -186,6 +216,31 @@ impl Run<'_> {
                 let place = classify::find(self.source, &tag);
                 self.found(Observation::advice(FindingClass::Graphics, &message, place));
             }
+        }
+        Ok(())
+    }
+
+    /// How the page's loops have run so far.
+    pub(super) async fn loops(&mut self) -> Result<Loops, Stop> {
+        Ok(self.read(LOOPS).await?.unwrap_or_default())
+    }
+
+    /// Reports a loop that has run more than once at a time while nothing was done: it was started again while it ran, and
+    /// what it moves goes at twice the pace.
+    pub(super) async fn look_at_loops(&mut self, before: &Loops) -> Result<(), Stop> {
+        let Loops { beats, doubled, doubled_by, repeats } = self.loops().await?;
+        let asked = beats.saturating_sub(before.beats);
+        let again = doubled.saturating_sub(before.doubled);
+        if asked >= LOOP_BEATS_MIN && again * 5 >= asked * 2 {
+            let place = classify::find(self.source, &format!("requestAnimationFrame({doubled_by}"));
+            let message =
+                format!("{doubled_by} waits twice for each frame: it was started again while it ran");
+            self.found(Observation::advice(FindingClass::Graphics, &message, place));
+        }
+        if !repeats.is_empty() && repeats == before.repeats {
+            let place = classify::find(self.source, &format!("setInterval({repeats}"));
+            let message = format!("two timers repeat {repeats}: it was started again while it ran");
+            self.found(Observation::advice(FindingClass::Graphics, &message, place));
         }
         Ok(())
     }
