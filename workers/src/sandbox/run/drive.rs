@@ -155,12 +155,20 @@ impl Run<'_> {
     async fn late(&mut self, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
         self.pace(LATE_PACE_MS).await?;
-        let before = if self.unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
+        let mut views = Vec::new();
+        if self.unmoved {
+            views.push(self.frame(LONG_STEP_MS, Draw::Screenshot).await?);
+            self.wait(u64::midpoint(self.page_ms(), until_ms), LATE_STEPS_PER_FRAME).await?;
+            views.push(self.frame(LONG_STEP_MS, Draw::Screenshot).await?);
+        }
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
         if self.unmoved {
-            self.unmoved = is_still(before, view.clone()).await;
+            // What has changed once does not move.
+            views.push(view.clone());
+            let [first, middle, last] = views.try_into().unwrap_or_default();
+            self.unmoved = is_still(first, middle.clone()).await || is_still(middle, last).await;
             self.note_still_draws(LONG_STEP_MS).await?;
         }
         Ok(view)
