@@ -144,11 +144,10 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let message = "a key that the page handles scrolls it as well; call preventDefault";
             Announcement::Found(Observation::advice(FindingClass::Scroll, message, None))
         }
+        "dropless" if may_allow_drops(source) => return None,
         "dropless" => {
             let message = "nothing can be dropped: the page listens to \"drop\", which is sent only where it prevents \"dragover\"";
-            let place = ["dragover", "drop"]
-                .iter()
-                .find_map(|name| find(source, &format!("addEventListener('{name}")));
+            let place = find(source, "'dragover'").or_else(|| find(source, "\"dragover\""));
             Announcement::Found(Observation::advice(FindingClass::Control, message, place))
         }
         "graphics" => {
@@ -173,6 +172,21 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
         }
     })
 }
+
+/// Whether a listener to "dragover" or "dragenter" may prevent it, if only now and then: it does somewhere in what follows, or
+/// that is to be found elsewhere.
+fn may_allow_drops(source: &str) -> bool {
+    ["dragover", "dragenter"].iter().flat_map(|name| source.match_indices(name)).any(|(at, name)| {
+        let after: String = source[at + name.len()..].chars().take(LISTENER_CHARS).collect();
+        // Up to the next listener.
+        let after = after.split("addEventListener").next().unwrap_or_default();
+        let is_here = after.contains("=>") || after.contains("function");
+        !is_here || after.contains("preventDefault") || after.contains("return false")
+    })
+}
+
+/// How far behind its name the code of a listener is looked for.
+const LISTENER_CHARS: usize = 300;
 
 /// Code made from text while the page runs: `eval`, `new Function`.
 pub(in crate::sandbox) fn evaluated(trace: Option<&StackTrace>) -> Option<Observation> {

@@ -1,7 +1,7 @@
 //! The plan of one execution: what is done with a page, and in which order.
 //!
-//! load → idle → click everything → keys → click again → late → what is fresh → long wait → play → phone → real. Page time
-//! is virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
+//! load → idle → click everything → keys → click again → late → what is fresh → long wait → play → phone → to the end →
+//! real. Page time is virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
 
 use chromiumoxide::cdp::browser_protocol::{
     emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
@@ -95,11 +95,12 @@ impl Run<'_> {
         let screenshot = self.late(execution.watch_ms.min(LATE_UNTIL_MS)).await?;
         let used = self.use_what_is_fresh(used, &mut random).await?;
         self.long(execution.watch_ms.saturating_sub(PLAY_MS.into())).await?;
-        self.play(used, execution.watch_ms, &mut random).await?;
+        let used = self.play(used, execution.watch_ms, &mut random).await?;
         self.pace(FULL_PACE_MS).await?;
         self.look_at_texts().await?;
         self.phone(&mut random).await?;
-        self.findings.enter("phone");
+        self.wear_out(&used).await?;
+        self.findings.enter("play");
         self.ask_for_coverage().await?;
         self.real_time().await?;
         Ok(screenshot)
@@ -155,20 +156,12 @@ impl Run<'_> {
     async fn late(&mut self, until_ms: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("late");
         self.pace(LATE_PACE_MS).await?;
-        let mut views = Vec::new();
-        if self.unmoved {
-            views.push(self.frame(LONG_STEP_MS, Draw::Screenshot).await?);
-            self.wait(u64::midpoint(self.page_ms(), until_ms), LATE_STEPS_PER_FRAME).await?;
-            views.push(self.frame(LONG_STEP_MS, Draw::Screenshot).await?);
-        }
+        let before = if self.unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
         if self.unmoved {
-            // What has changed once does not move.
-            views.push(view.clone());
-            let [first, middle, last] = views.try_into().unwrap_or_default();
-            self.unmoved = is_still(first, middle.clone()).await || is_still(middle, last).await;
+            self.unmoved = is_still(before, view.clone()).await;
             self.note_still_draws(LONG_STEP_MS).await?;
         }
         Ok(view)

@@ -102,10 +102,17 @@
     used = ahead;
     Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats: repeats(), later: (task, ms) => later.call(globalThis, task, ms) });
   });
-  // The functions that wait for a frame, how often each, and how often one was asked for that waited already: a loop that
-  // was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
+  // The functions that wait for a frame, how often each, and how often one asked for itself that waited already: a loop
+  // that was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
   const waiting = new Map(), numbers = new Map(), repeated = new Map();
-  let doubled = 0, doubledBy = "";
+  let running = null, doubled = 0, doubledBy = "";
+  const nameOf = (handler) => {
+    try {
+      return String(handler.name).slice(0, 40) || "a function";
+    } catch {
+      return "a function";
+    }
+  };
   const waits = (callback, by) => {
     const times = (waiting.get(callback) ?? 0) + by;
     if (times > 0) waiting.set(callback, times);
@@ -115,7 +122,7 @@
   const repeats = () => {
     const entries = [...repeated.values()].slice(0, 100);
     const twice = entries.find((entry, index) => entries.findIndex((other) => other.handler === entry.handler && other.ms === entry.ms) < index);
-    return twice ? twice.handler.name || "a function" : "";
+    return twice ? nameOf(twice.handler) : "";
   };
   globalThis.requestAnimationFrame = function requestAnimationFrame(callback) {
     requested += 1;
@@ -123,11 +130,13 @@
     if (requested === 4) send(encode(["animates", "", "", 0, 0]));
     if (typeof callback !== "function") return request.call(globalThis, callback);
     if (!main) return request.call(globalThis, (time) => callback(Math.round(time)));
-    if (waits(callback, 1) > 1) [doubled, doubledBy] = [doubled + 1, callback.name || "a function"];
+    if (waits(callback, 1) > 1 && running === callback) [doubled, doubledBy] = [doubled + 1, nameOf(callback)];
     const number = numbersFrom + later.call(globalThis, () => {
       numbers.delete(number);
       waits(callback, -1);
+      running = callback;
       callback(performance.now());
+      running = null;
     }, pace);
     numbers.set(number, callback);
     return number;
@@ -184,10 +193,11 @@
     return go();
   });
   for (const name of ["setTimeout", "setInterval"]) {
-    wrap(globalThis, name, (self, [handler, ms], go) => {
+    wrap(globalThis, name, (self, [handler, ms, ...given], go) => {
       if (typeof handler === "string") note("evaluated", "");
       const number = go();
-      if (name === "setInterval" && typeof handler === "function") repeated.set(number, { handler, ms });
+      // With something to go by, each may be for another.
+      if (name === "setInterval" && typeof handler === "function" && !given.length) repeated.set(number, { handler, ms });
       return number;
     });
   }

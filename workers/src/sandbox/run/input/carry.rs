@@ -29,6 +29,7 @@ impl Run<'_> {
             let moved = self.page.send(&moved).untyped();
             self.delivered_with_frame(vec![moved], Draw::No).await?;
         }
+        self.settle().await?;
         if let Some(data) = self.dragged.take() {
             for kind in ["dragEnter", "dragOver", "drop"] {
                 let dragged =

@@ -175,8 +175,9 @@ impl Run<'_> {
             }
             // What opens there to pick from is no part of the page.
             "picker" => {
-                self.name_input(&format!("pick in {}", usable.words));
-                self.touch(elements, index, Some(0.0), 1).await?;
+                let words = format!("pick in {}", usable.words);
+                self.touch(&words, elements, index, Some(0.0), 1).await?;
+                self.watch_catches(false);
                 self.delivered(Vec::new(), Draw::No).await?;
             }
             _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
@@ -422,18 +423,25 @@ impl Run<'_> {
     }
 
     /// Uses one of them without a mouse: `play.js`. What is clicked more than once is clicked again as time passes. Gives
-    /// whether a person could have used it.
+    /// whether a person could have used it; if not, nothing was used.
     pub(super) async fn touch(
         &mut self,
+        words: &str,
         elements: &Elements,
         index: usize,
         share: Option<f64>,
         times: u32,
     ) -> Result<bool, Stop> {
+        let phase = self.findings.phase();
+        self.name_input(words);
         self.watch_catches(true);
         let values = vec![index.into(), share.into(), times.into()];
-        let touched = self.call_on(elements, PLAY_ONE, values).await?;
-        Ok(touched == Value::Bool(true))
+        let touched = self.call_on(elements, PLAY_ONE, values).await? == Value::Bool(true);
+        if !touched {
+            self.inputs -= 1;
+            self.findings.enter(phase);
+        }
+        Ok(touched)
     }
 
     /// Presses at one point and releases at another, without a mouse.

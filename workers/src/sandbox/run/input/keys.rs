@@ -99,22 +99,33 @@ const OTHER_NAMES: [(&str, &str); 9] = [
     ("Down", "ArrowDown"),
 ];
 
-/// A comparison of `KeyboardEvent.key` with a name that no browser gives, where the source does not have the right one as
-/// well: what is written there, and the right name.
+/// What handlers call their event.
+const EVENTS: [&str; 4] = ["e", "ev", "evt", "event"];
+
+/// A comparison of `KeyboardEvent.key` with a name that no browser gives, where the source does not know the key by another
+/// name or by a number: what is written there, and the right name.
 pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str)> {
-    let comparisons = ["===", "=="].iter().flat_map(|equals| {
-        ['"', '\''].iter().flat_map(move |quote| {
-            OTHER_NAMES
-                .iter()
-                .map(move |(taken, name)| (format!(".key {equals} {quote}{taken}{quote}"), *name))
+    if !mentions_keyboard(source) || source.contains("keyCode") || source.contains("which") {
+        return None;
+    }
+    let switches = EVENTS.iter().any(|event| source.contains(&format!("({event}.key)")));
+    let ways = EVENTS
+        .iter()
+        .flat_map(|event| ["===", "=="].into_iter().map(move |equals| format!("{event}.key {equals} ")));
+    let ways: Vec<String> = ways.chain(switches.then(|| "case ".to_owned())).collect();
+    ways.iter()
+        .flat_map(|way| ['"', '\''].map(|quote| (way, quote)))
+        .flat_map(|(way, quote)| {
+            OTHER_NAMES.map(|(taken, name)| (format!("{way}{quote}{taken}{quote}"), name))
         })
-    });
-    // Nothing else is called that.
-    let cases = ['"', '\''].iter().flat_map(|quote| {
-        OTHER_NAMES.iter().take(2).map(move |(taken, name)| (format!("case {quote}{taken}{quote}"), *name))
-    });
-    comparisons.chain(cases).find(|(written, name)| {
-        mentions_keyboard(source) && source.contains(written) && !quotes(source, name)
+        .find(|(written, name)| says(source, written) && !quotes(source, name))
+}
+
+/// Whether the source has this, and not as the end of a longer name.
+fn says(source: &str, text: &str) -> bool {
+    source.match_indices(text).any(|(at, _)| {
+        let before = source.get(..at).unwrap_or_default();
+        !before.ends_with(|symbol: char| symbol.is_alphanumeric() || ['_', '$', '.'].contains(&symbol))
     })
 }
 
@@ -226,7 +237,12 @@ mod tests {
         assert_eq!(named("onkeydown = e => { if (e.key === 'Esc' || e.key === 'Escape') close() }"), None);
         assert_eq!(named("onkeydown = e => { switch (e.key) { case 'Esc': close() } }"), Some("Escape"));
         assert_eq!(named("onkeydown = e => { if (e.code === 'Space') jump() }"), None);
-        assert_eq!(named("if (step.key === 'Left') go()"), None);
+        assert_eq!(
+            named("onkeydown = e => { if (tile.key === 'Left' || b.dataset.key === 'Del') go() }"),
+            None
+        );
+        assert_eq!(named("onkeydown = e => { if (e.key === 'Esc' || e.keyCode === 27) close() }"), None);
+        assert_eq!(named("keydown; switch (cap.label) { case 'Esc': close() }"), None);
     }
 
     #[test]

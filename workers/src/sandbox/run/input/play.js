@@ -23,7 +23,6 @@ function (index, share, times) {
     chosen.selected = true;
   } else if (share === null && ["checkbox", "radio"].includes(element.type)) {
     if (element.checked === element.defaultChecked || (element.type === "radio" && element.checked)) return false;
-    element.checked = element.defaultChecked;
   } else if (share === null) {
     if (element.readOnly || element.defaultValue === undefined) return false;
     element.value = element.defaultValue;
@@ -34,7 +33,7 @@ function (index, share, times) {
     const [low, high] = [Number(element.min || 0), Number(element.max || 100)];
     element.value = low + share * (high - low);
   }
-  if (kind !== "button" || share === null) {
+  if (kind !== "button") {
     changed();
     return true;
   }

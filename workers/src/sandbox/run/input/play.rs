@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     elements::{Elements, Reachable, Usable},
     keys::{Key, handles, keys_for},
+    rounds::says,
 };
 use crate::sandbox::run::{FRAME_MS, Run, Stop};
 
@@ -41,6 +42,9 @@ const FRESH: f64 = 0.4;
 const IN_A_ROW: f64 = 0.25;
 const CLICKS_IN_A_ROW: u32 = 8;
 
+/// How many of them happen in one step of time.
+const CLICKS_AT_ONCE: u32 = 4;
+
 /// What a page may do only where a person has just done something: the clicks in a row after the first would not count.
 const PERSONAL: [&str; 6] =
     ["showPicker", "requestFullscreen", "requestPointerLock", "window.open", "clipboard", ".share("];
@@ -63,13 +67,13 @@ const EDGES: [f64; 2] = [0.003, 0.997];
 const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
 
 impl Run<'_> {
-    /// Uses at random what there is, until this moment in page time at the latest.
+    /// Uses at random what there is, until this moment in page time at the latest. Gives what there is then.
     pub(in crate::sandbox::run) async fn play(
         &mut self,
         before: Elements,
         until_ms: u64,
         random: &mut ChaCha8Rng,
-    ) -> Result<(), Stop> {
+    ) -> Result<Elements, Stop> {
         self.findings.enter("play");
         let source = self.source;
         let mut keys = keys_for(source);
@@ -106,29 +110,39 @@ impl Run<'_> {
                 self.filmed(FRAME_MS).await?;
             }
         }
-        self.wear_out(&elements).await?;
         self.watch_catches(false);
         let has_buttons = elements.list.iter().any(|usable| usable.visible && usable.kind == "button");
         self.note_still_draws(MOVE_MS.into()).await?;
         self.look_at_stillness(has_buttons);
-        self.look_at_empty_boards().await
+        self.look_at_empty_boards().await?;
+        Ok(elements)
     }
 
     /// Presses what takes away until nothing can be left to take.
-    async fn wear_out(&mut self, elements: &Elements) -> Result<(), Stop> {
-        let takes_away = |usable: &Usable| {
-            let words = usable.words.to_lowercase();
-            usable.visible && usable.kind == "button" && TAKING.iter().any(|word| words.contains(word))
-        };
-        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| takes_away(usable));
+    pub(in crate::sandbox::run) async fn wear_out(&mut self, elements: &Elements) -> Result<(), Stop> {
+        self.findings.enter("play");
         if self.is_personal() {
             return Ok(());
         }
+        let takes_away = |usable: &Usable| {
+            usable.visible && usable.words.starts_with("button ") && says(&usable.words, &TAKING)
+        };
+        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| takes_away(usable));
         for (index, usable) in buttons.take(WORN_OUT_MAX) {
-            self.name_input(&format!("click {} {CLICKS_TO_THE_END} times", usable.words));
-            if self.touch(elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
-                self.pass(FRAME_MS * f64::from(CLICKS_TO_THE_END)).await?;
+            let what = format!("click {} {CLICKS_TO_THE_END} times", usable.words);
+            if self.touch(&what, elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
+                self.pass_clicks(CLICKS_TO_THE_END).await?;
             }
+        }
+        self.watch_catches(false);
+        Ok(())
+    }
+
+    /// Lets the time pass in which the page is clicked so often. No more than a few at once: what they cost must not look
+    /// like a page that hangs.
+    async fn pass_clicks(&mut self, clicks: u32) -> Result<(), Stop> {
+        for _ in 0..clicks.div_ceil(CLICKS_AT_ONCE) {
+            self.pass(FRAME_MS * f64::from(CLICKS_AT_ONCE)).await?;
         }
         Ok(())
     }
@@ -148,8 +162,7 @@ impl Run<'_> {
         // What is written into a field may tick the choice beside it.
         set.sort_by_key(|(_, usable)| usable.kind == "button");
         for (index, usable) in set.into_iter().take(SET_BACK_MAX) {
-            self.name_input(&format!("set {} back", usable.words));
-            self.touch(elements, index, None, 1).await?;
+            self.touch(&format!("set {} back", usable.words), elements, index, None, 1).await?;
         }
         self.watch_catches(false);
         Ok(())
@@ -202,20 +215,18 @@ impl Run<'_> {
             return self.draw_in(elements, index, random).await;
         }
         let in_a_row = usable.kind == "button" && random.random_bool(IN_A_ROW) && !self.is_personal();
-        self.name_input(&match usable.kind.as_str() {
+        let what = match usable.kind.as_str() {
             "button" if in_a_row => format!("click {words} {CLICKS_IN_A_ROW} times"),
             "range" => format!("set {words} to {:.0} %", share * 100.0),
             "select" => format!("choose in {words} at {:.0} %", share * 100.0),
             _ => format!("click {words}"),
-        });
+        };
         let times = if in_a_row { CLICKS_IN_A_ROW } else { 1 };
-        if !self.touch(elements, index, Some(share), times).await? {
-            self.inputs -= 1;
-            self.findings.enter("play");
+        if !self.touch(&what, elements, index, Some(share), times).await? {
             return Ok(false);
         }
         if in_a_row {
-            self.pass(FRAME_MS * f64::from(CLICKS_IN_A_ROW)).await?;
+            self.pass_clicks(CLICKS_IN_A_ROW).await?;
         }
         Ok(true)
     }

@@ -90,7 +90,12 @@
     return asked.detail;
   };
   found.beats = () => ask().beats ?? 0;
-  found.later = (task, ms) => ask().later?.(task, ms);
+  // What fails then is ours, and none of the page's: it may have a `focus` of its own that throws.
+  found.later = (task, ms) => ask().later?.(() => {
+    try {
+      task();
+    } catch {}
+  }, ms);
   found.place = PLACE;
   found.play = PLAY;
   found.stroke = STROKE;

@@ -126,12 +126,12 @@ impl Run<'_> {
         let State { words, .. } = self.state(elements).await?;
         let is_start = |(index, words): &(usize, &String)| {
             let is_button = |usable: &Usable| usable.visible && usable.kind == "button";
-            elements.list.get(*index).is_some_and(is_button) && starts(words)
+            let is_one = elements.list.get(*index).is_some_and(is_button) && words.starts_with("button ");
+            is_one && says(words, &STARTING) && !says(words, &PAUSING)
         };
         let starting: Vec<(usize, &String)> = words.iter().enumerate().filter(is_start).collect();
         for (index, words) in starting.into_iter().take(STARTS_MAX) {
-            self.name_input(&format!("click {words}"));
-            self.touch(elements, index, Some(0.0), 1).await?;
+            self.touch(&format!("click {words}"), elements, index, Some(0.0), 1).await?;
         }
         self.watch_catches(false);
         Ok(())
@@ -234,6 +234,14 @@ fn stopper(uses: &[Use], beats: u64) -> Option<&Use> {
     uses.get(stopped).filter(|_| for_good && from_the_beginning)
 }
 
+/// Whether one of these is among the words of a button.
+pub(super) fn says(words: &str, names: &[&str]) -> bool {
+    let words = words.to_lowercase();
+    let is_symbol = |name: &str| !name.is_ascii() && words.contains(name);
+    let mut each = words.split(|symbol: char| !symbol.is_alphanumeric());
+    names.iter().any(|name| is_symbol(name)) || each.any(|word| names.contains(&word))
+}
+
 /// Whether a button that says this begins something.
 fn starts(words: &str) -> bool {
     let words = words.to_lowercase();
@@ -273,6 +281,13 @@ mod tests {
         assert_eq!(stopped_by(&[40, 40, 41, 41]), None, "it had only paused");
         assert_eq!(stopped_by(&[4, 5, 5]), None, "it draws once when it is used");
         assert_eq!(stopped_by(&[]), None);
+    }
+
+    #[test]
+    fn what_a_button_says_is_told_by_whole_words() {
+        assert!(says("button \"Start\"", &STARTING) && says("button \"▶\"", &STARTING));
+        assert!(!says("button \"Restart\"", &STARTING) && !says("button \"Player 2\"", &STARTING));
+        assert!(says("button \"Start/Stop\"", &PAUSING));
     }
 
     #[test]

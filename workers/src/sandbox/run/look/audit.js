@@ -54,14 +54,17 @@
   }
 
   // What is dragged as long as the mouse is pressed sticks to it once it is released where nobody listens to that.
-  const all = [...document.querySelectorAll("body *")].slice(0, 1000);
   const roots = [window, document, document.documentElement, document.body];
   const someHears = (targets, names) => targets.some((target) => target && hears(target, names));
-  for (const kind of ["mouse", "pointer"]) {
-    const pressed = all.filter((element) => hears(element, [`${kind}down`]));
-    const noticed = /setPointerCapture|\.buttons\b|\.which\b/.test(scripts) || someHears([...roots, ...all], [`${kind}leave`, `${kind}out`, "lostpointercapture"]) || someHears(roots, ["mouseup", "pointerup"]);
-    const dragged = pressed.find((element) => someHears([...roots, element], [`${kind}move`]));
-    if (dragged && !noticed && someHears(all, [`${kind}up`])) tell("drag", `a release of the mouse outside of ${named(dragged)} is not noticed: what is dragged sticks to it`, dragged);
+  const around = (element) => (element && !roots.includes(element) ? [element, ...around(parentOf(element))] : []);
+  const isNoticed = /setPointerCapture|\bbuttons\b|\bwhich\b|(mouse|pointer)(leave|out)|lostpointercapture|on(mouse|pointer)up/.test(scripts) || /((window|document|body|documentElement)\.|[^.\w])addEventListener\(\s*['"`](mouse|pointer)up/.test(scripts);
+  for (const kind of isNoticed ? [] : ["mouse", "pointer"].filter((kind) => scripts.includes(`${kind}down`))) {
+    const dragged = [...document.querySelectorAll("body *")].slice(0, 1000).find((element) => {
+      const { width, height } = element.getBoundingClientRect();
+      const outside = width < window.innerWidth * 0.95 || height < window.innerHeight * 0.95;
+      return outside && hears(element, [`${kind}down`]) && someHears([...roots, element], [`${kind}move`]) && someHears(around(element), [`${kind}up`]);
+    });
+    if (dragged && !someHears(roots, ["mouseup", "pointerup"])) tell("drag", `a release of the mouse outside of ${named(dragged)} is not noticed: what is dragged sticks to it`, dragged);
   }
 
   if (!document.documentElement.lang) tell("accessibility", "the page does not say its language: give <html> a lang", null);

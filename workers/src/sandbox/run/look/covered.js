@@ -1,7 +1,7 @@
 // Gives { message, tag } of the buttons in view that something covers which shows nothing there: a transparent layer
 // keeps the clicks from them. What covers them with a background, or with controls of its own, is meant to.
 [...document.querySelectorAll("button,[role=button],input[type=button],a[href]")].flatMap((element) => {
-  const { left, top, width, height } = element.getBoundingClientRect();
+  const { left = 0, top = 0, width = 0, height = 0 } = element.getClientRects()[0] ?? {};
   const [x, y] = [left + width / 2, top + height / 2];
   if (width < 4 || height < 4 || x < 0 || y < 0 || x > window.innerWidth || y > window.innerHeight) return [];
   if (element.disabled || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return [];
@@ -12,10 +12,11 @@
   const found = (layer) => [{ message: `${layer} covers ${element.tagName.toLowerCase()}${name}: clicks do not reach it`, tag: element.outerHTML.slice(0, 300).split(">")[0] }];
   const words = on.tagName.toLowerCase() + (on.id ? `#${on.id.slice(0, 40)}` : "");
   if (on.contains(element)) {
-    // What is around it has a layer of its own over it.
+    // What is around it has a layer of its own over it, as large as itself, that says nothing.
     const covers = (layer) => {
-      const { content, position, pointerEvents } = getComputedStyle(on, layer);
-      return content !== "none" && ["absolute", "fixed"].includes(position) && pointerEvents !== "none";
+      const { content, position, pointerEvents, zIndex, width, height } = getComputedStyle(on, layer);
+      const large = parseFloat(width) >= on.clientWidth * 0.9 && parseFloat(height) >= on.clientHeight * 0.9;
+      return content === '""' && ["absolute", "fixed"].includes(position) && pointerEvents !== "none" && !(zIndex < 0) && large;
     };
     return ["::before", "::after"].filter(covers).slice(0, 1).flatMap((layer) => found(words + layer));
   }

@@ -33,9 +33,14 @@
     watched.add(type);
     register.call(globalThis, type, came, { capture: true, passive: true });
   };
-  // What was dragged over something that listens to its drop; only what the page prevents then can be dropped.
-  const overs = [];
-  const oversMin = 3, oversMax = 50;
+  // How often something was dragged over what listens to its drop, the last such event, and whether the page has ever
+  // prevented one: only then can something be dropped.
+  let overs = 0, over = null, allowed = false;
+  const oversMin = 3;
+  const look = () => {
+    allowed ||= Boolean(over?.defaultPrevented);
+    over = null;
+  };
   const came = (event) => {
     // It happens now, whenever the page asks.
     Reflect.apply(stampOf, event, []);
@@ -43,7 +48,10 @@
     for (const target of event.bubbles ? path : path.slice(0, 1)) {
       if (onType(target, event.type)) note(target, event.type);
       if (known.get(target)?.has(event.type)) known.get(target).set(event.type, true);
-      if (event.type === "dragover" && known.get(target)?.has("drop") && overs.length < oversMax) overs.push(event);
+    }
+    if (event.type === "dragover" && event.isTrusted && path.some((target) => known.get(target)?.has("drop"))) {
+      look();
+      [overs, over] = [overs + 1, event];
     }
   };
 
@@ -84,7 +92,8 @@
     return (tag + name).slice(0, 60);
   };
   register.call(globalThis, "mondo:coverage", () => {
-    if (overs.length >= oversMin && !overs.some((event) => event.defaultPrevented)) send(encode(["dropless", "", "", 0, 0]));
+    look();
+    if (overs >= oversMin && !allowed) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
     const pairs = new Map();
     for (const [target, types] of known) {
