@@ -1,7 +1,8 @@
 //! The plan of one execution: what is done with a page, and in which order.
 //!
 //! load → idle → click everything → keys → click again → late → what is fresh → long wait → play → phone → to the end →
-//! real. Page time is virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely while nothing is.
+//! real. Page time is virtual: it passes frame by frame, at 60 frames a second while something is done and more coarsely
+//! while nothing is.
 
 use chromiumoxide::cdp::browser_protocol::{
     emulation::{SetDeviceMetricsOverrideParams, SetTouchEmulationEnabledParams},
