@@ -31,15 +31,7 @@ pub(super) const CANVASES_MAX: usize = 20;
 
 const AUDIT: &str = include_str!("audit.js");
 const CANVASES: &str = include_str!("canvases.js");
-/// How often the page has drawn. Answered by `init.js`.
-const DRAWS: &str = "(() => {
-  const ask = document.createEvent('CustomEvent');
-  ask.initCustomEvent('mondo:beats', false, false, {});
-  window.dispatchEvent(ask);
-  return ask.detail.draws;
-})()";
-
-/// The frames that it has asked for, those of them that had been asked for already, by what, and what timers repeat twice.
+/// How the page's loops have run. Answered by `init.js`.
 const LOOPS: &str = "(() => {
   const ask = document.createEvent('CustomEvent');
   ask.initCustomEvent('mondo:beats', false, false, {});
@@ -76,11 +68,13 @@ struct Covered {
     tag: String,
 }
 
-/// What [`LOOPS`] gives.
+/// What [`LOOPS`] gives: how many frames the page has asked for, how often it has drawn, how many of the frames it asked for
+/// while it waited for one already, in which function, and what two timers repeat.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Loops {
     beats: u64,
+    draws: u64,
     doubled: u64,
     doubled_by: String,
     repeats: String,
@@ -228,7 +222,7 @@ impl Run<'_> {
     /// Reports a loop that has run more than once at a time while nothing was done: it was started again while it ran, and
     /// what it moves goes at twice the pace.
     pub(super) async fn look_at_loops(&mut self, before: &Loops) -> Result<(), Stop> {
-        let Loops { beats, doubled, doubled_by, repeats } = self.loops().await?;
+        let Loops { beats, doubled, doubled_by, repeats, .. } = self.loops().await?;
         let asked = beats.saturating_sub(before.beats);
         let again = doubled.saturating_sub(before.doubled);
         if asked >= LOOP_BEATS_MIN && again * 5 >= asked * 2 {
@@ -276,9 +270,9 @@ impl Run<'_> {
     pub(super) async fn note_still_draws(&mut self, step_ms: f64) -> Result<(), Stop> {
         if self.unmoved && !self.draws_still {
             self.tell("mondo:watch", 0).await?;
-            let before = self.read::<u64>(DRAWS).await?;
+            let before = self.loops().await?.draws;
             self.frame(step_ms, Draw::No).await?;
-            self.draws_still = self.read::<u64>(DRAWS).await? != before;
+            self.draws_still = self.loops().await?.draws != before;
         }
         Ok(())
     }
