@@ -57,7 +57,7 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 37] = [
+const PATIENCE: [&str; 39] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "c18_caught_by_the_page",
@@ -68,6 +68,7 @@ const PATIENCE: [&str; 37] = [
     "f40_drag_out_of_the_board",
     "f40_drop_never_allowed",
     "f40_release_beside_the_board",
+    "f40_wheel_to_the_end",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
     "f42_last_line_deleted",
@@ -93,6 +94,7 @@ const PATIENCE: [&str; 37] = [
     "g50_event_misspelt",
     "g50_gloss_covers_buttons",
     "g50_key_by_another_name",
+    "g50_list_that_hears_another_event",
     "g51_pale_field",
     "g51_theme_that_hides_text",
 ];

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{Point, keys};
 use crate::sandbox::{
     browser::cdp::CdpError,
-    run::{Draw, Run, Stop, page::DESKTOP},
+    run::{Draw, FRAME_MS, Run, Stop, page::DESKTOP},
 };
 
 /// The most places to drop something that are looked at for one that a person could reach.
@@ -38,6 +38,9 @@ const EDGE_POINTS: [(f64, f64); 2] = [(0.06, 0.003), (0.997, 0.94)];
 /// Where it is dragged to, beyond each of its sides.
 const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.5)];
 
+/// How far the wheel is turned in the second round: to the end of most scales.
+const NOTCHES: usize = 8;
+
 /// The rarer inputs that are used one after the other. Fingers are for the phone.
 const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
 
@@ -45,10 +48,11 @@ const PROBE: &str = include_str!("probe.js");
 const PLACE: &str = include_str!("place.js");
 const PLAY: &str = include_str!("play.js");
 const STROKE: &str = include_str!("stroke.js");
+const TURN: &str = include_str!("turn.js");
 
-/// The four in one.
+/// All in one.
 static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
-    let functions = [("PLACE", PLACE), ("PLAY", PLAY), ("STROKE", STROKE)];
+    let functions = [("PLACE", PLACE), ("PLAY", PLAY), ("STROKE", STROKE), ("TURN", TURN)];
     let put_in = |probe: String, (name, script): (&str, &str)| {
         let function = script.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
         probe.replace(&format!("= {name};"), &format!("= {function};"))
@@ -59,6 +63,7 @@ static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
 /// Called on what `probe.js` found.
 const PLACE_ONE: &str = "function (index) { return this.place(index); }";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
+const TURN_ONE: &str = "function (index, notches) { this.turn(index, notches); }";
 const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
@@ -191,6 +196,7 @@ impl Run<'_> {
             match extra.as_str() {
                 "dblclick" => self.double_click(words, middle).await?,
                 "contextmenu" => self.right_click(words, middle).await?,
+                "wheel" if again => self.turn(words, elements, index).await?,
                 "wheel" => self.wheel(words, middle).await?,
                 _ => self.hold(words, middle).await?,
             }
@@ -442,6 +448,13 @@ impl Run<'_> {
             self.findings.enter(phase);
         }
         Ok(touched)
+    }
+
+    /// Turns a wheel to the end of most scales, and back beyond where it was, without a mouse.
+    async fn turn(&mut self, words: &str, elements: &Elements, index: usize) -> Result<(), Stop> {
+        self.begin_input(&format!("wheel {words}, {NOTCHES} notches")).await?;
+        self.call_on(elements, TURN_ONE, vec![index.into(), NOTCHES.into()]).await?;
+        self.pass(FRAME_MS).await
     }
 
     /// Presses at one point and releases at another, without a mouse.

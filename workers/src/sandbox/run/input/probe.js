@@ -1,8 +1,8 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
 // { element, type, kind, words, group, extras, choices, visible, way }, in document order; those of a group are of one sort,
 // extras are the rarer inputs that it listens to, choices how many there are, and way leads up from it: what it is the how
-// manyth child of, and so on. What is done with them then are functions of the list, made once with it: PLACE, PLAY and
-// STROKE are place.js, play.js and stroke.js.
+// manyth child of, and so on. What is done with them then are functions of the list, made once with it: PLACE, PLAY,
+// STROKE and TURN are place.js, play.js, stroke.js and turn.js.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   // Of the element that was asked about last: several questions in a row are about one.
@@ -99,6 +99,7 @@
   found.place = PLACE;
   found.play = PLAY;
   found.stroke = STROKE;
+  found.turn = TURN;
   // Many pages write a list anew whenever something in it is used. To a person what is now in an element's place is
   // that element.
   found.renew = (entry) => {

@@ -69,6 +69,10 @@ const OTHER_NAMES: [(&str, &str); 5] = [
     ("mousehover", "mouseenter"),
 ];
 
+/// Events that the browser sends, but not to such targets, and what it sends there.
+const SENT_ELSEWHERE: [(&str, &str, &str); 2] =
+    [("select", "select", "change"), ("submit", "button", "click")];
+
 /// The event at which it tells.
 const ASK: &str = "mondo:coverage";
 
@@ -110,7 +114,10 @@ impl Run<'_> {
 fn misspelt(Listener { event, target }: &Listener, source: &str) -> Option<Observation> {
     let lower = event.to_lowercase();
     let plain = lower.strip_prefix("on").unwrap_or(&lower);
+    let tag = target.split(['#', '.']).next().unwrap_or_default();
+    let elsewhere = SENT_ELSEWHERE.iter().find(|(name, of, _)| *name == plain && *of == tag);
     let other = OTHER_NAMES.iter().find(|(taken, _)| *taken == plain).map(|(_, name)| *name);
+    let other = other.or(elsewhere.map(|(_, _, name)| *name));
     let name = other.unwrap_or(plain);
     // The page may send it itself.
     let sent = ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("Event({quote}{event}{quote}")));
@@ -120,7 +127,7 @@ fn misspelt(Listener { event, target }: &Listener, source: &str) -> Option<Obser
     let place =
         ['\'', '"'].iter().find_map(|quote| classify::find(source, &format!("{quote}{event}{quote}")));
     let message =
-        format!("{target} listens to \"{event}\", which nothing sends: the event is called \"{name}\"");
+        format!("{target} listens to \"{event}\", which nothing sends it: the event is called \"{name}\"");
     Some(Observation::advice(FindingClass::Control, &message, place))
 }
 
@@ -136,6 +143,11 @@ mod tests {
         assert_eq!(found.place.map(|place| place.line), Some(2));
         assert!(found.message.contains("\"animationend\""), "{}", found.message);
         assert!(misspelt(&listener("onclick"), source).is_some());
+        let of = |event: &str, target: &str| Listener { event: event.to_owned(), target: target.to_owned() };
+        assert!(misspelt(&of("select", "select#ratio"), source).is_some());
+        assert_eq!(misspelt(&of("select", "textarea"), source), None);
+        assert!(misspelt(&of("submit", "button.go"), source).is_some());
+        assert_eq!(misspelt(&of("submit", "form#order"), source), None);
         assert!(misspelt(&listener("rightclick"), source).unwrap().message.contains("\"contextmenu\""));
         assert_eq!(misspelt(&listener("animationend"), source), None);
         assert_eq!(misspelt(&listener("gameOver"), source), None);
