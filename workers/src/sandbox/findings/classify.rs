@@ -326,6 +326,19 @@ mod tests {
     }
 
     #[test]
+    fn drops_are_refused_only_where_no_listener_could_allow_them() {
+        let listens = |listener: &str| {
+            format!(
+                "shelf.addEventListener('dragover', {listener});\nshelf.addEventListener('drop', (event) => event.preventDefault());"
+            )
+        };
+        assert!(!may_allow_drops(&listens("() => shelf.classList.add('over')")));
+        assert!(may_allow_drops(&listens("(event) => { if (fits(event)) event.preventDefault(); }")));
+        assert!(may_allow_drops(&listens("allow")), "it is elsewhere");
+        assert!(!may_allow_drops("shelf.ondrop = take"), "nothing listens");
+    }
+
+    #[test]
     fn a_syntax_error_thrown_by_running_code_is_an_exception() {
         assert_eq!(class("SyntaxError: Unexpected token ')'", false), FindingClass::Syntax);
         assert_eq!(
