@@ -118,11 +118,11 @@ pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str
         .flat_map(|(way, quote)| {
             OTHER_NAMES.map(|(taken, name)| (format!("{way}{quote}{taken}{quote}"), name))
         })
-        .find(|(written, name)| says(source, written) && !quotes(source, name))
+        .find(|(written, name)| has_whole(source, written) && !quotes(source, name))
 }
 
 /// Whether the source has this, and not as the end of a longer name.
-fn says(source: &str, text: &str) -> bool {
+fn has_whole(source: &str, text: &str) -> bool {
     source.match_indices(text).any(|(at, _)| {
         let before = source.get(..at).unwrap_or_default();
         !before.ends_with(|symbol: char| symbol.is_alphanumeric() || ['_', '$', '.'].contains(&symbol))
