@@ -57,28 +57,33 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 39] = [
+const PATIENCE: [&str; 46] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "c18_caught_by_the_page",
     "e34_bubbles_at_a_steady_pace",
     "e34_flake_with_each_frame",
     "f36_list_written_anew",
+    "f38_space_kept_from_a_field",
     "f40_double_click_where_it_is_now",
     "f40_drag_out_of_the_board",
     "f40_drop_never_allowed",
     "f40_release_beside_the_board",
     "f40_wheel_to_the_end",
+    "f41_finger_without_a_place",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
     "f42_last_line_deleted",
     "f42_number_below_zero",
     "f42_number_of_zero",
+    "f42_search_that_finds_nothing",
     "f42_select_fourth_choice",
     "f42_slider_at_its_lowest",
+    "f44_box_that_does_not_close",
     "f44_last_of_all_deleted",
     "f44_tool_that_fails_on_the_board",
     "f44_undo_beyond_the_first",
+    "f45_press_beside_on_a_phone",
     "g46_canvas_empty_on_a_phone",
     "g46_canvas_without_a_height",
     "g46_line_without_a_place",
@@ -95,6 +100,8 @@ const PATIENCE: [&str; 39] = [
     "g50_gloss_covers_buttons",
     "g50_key_by_another_name",
     "g50_list_that_hears_another_event",
+    "g50_unseen_box_over_all",
+    "g51_night_that_swallows_a_text",
     "g51_pale_field",
     "g51_theme_that_hides_text",
 ];
@@ -111,29 +118,38 @@ async fn what_only_patience_shows_is_caught() {
 }
 
 /// A list of choices that is left open, fields that are called as the browser calls what it knows of a form, controls that
-/// are shut, a plot that nonsense empties, an animation that waits for its button, and one that waits for a gamepad.
+/// are shut, a plot that nonsense empties, an animation that waits for its button, one that waits for a gamepad, a shader that
+/// is slow without a graphics card, and a search, a theme, a box, a map and keys that only look like those that fail.
 #[tokio::test]
 async fn good_pages_that_were_accused_are_good() {
     let pool = pool(BackendChoice::Local, 2).await;
-    let clean = corpus::clean(&corpus::fixtures());
+    let mut clean = corpus::clean(&corpus::fixtures());
     let accused = [
         "booking_names",
+        "cave_flight",
         "clocks_of_two_cities",
         "controls_that_are_shut",
+        "field_guide",
         "gamepad_tester",
         "lists_of_choices",
         "plot_of_a_formula",
         "race_behind_a_button",
         "workbench_of_care",
     ];
-    for good in accused {
-        let (_, page) = clean.iter().find(|(name, _)| name == good).unwrap();
+    clean.retain(|(name, _)| accused.contains(&name.as_str()));
+    assert_eq!(clean.len(), accused.len());
+    let (first, second) = clean.split_at(clean.len() / 2);
+    tokio::join!(assert_good(&pool, first), assert_good(&pool, second));
+    pool.close().await;
+}
+
+async fn assert_good(pool: &BrowserPool, pages: &[(String, String)]) {
+    for (name, page) in pages {
         for seed in 0..3 {
             let report = pool.execute(&Execution::new(page, seed)).await.unwrap();
-            assert_eq!(report.findings, [], "{good}, seed {seed}");
+            assert_eq!(report.findings, [], "{name}, seed {seed}");
         }
     }
-    pool.close().await;
 }
 
 async fn assert_caught(pool: &BrowserPool, faults: &[Fault]) {

@@ -52,7 +52,7 @@ const FLAGS: [&str; 25] = [
     "--disable-checker-imaging",
     "--disable-new-content-rendering-timeout",
     "--disable-image-animation-resync",
-    "--disable-features=DeferRendererTasksAfterInput",
+    "--disable-features=DeferRendererTasksAfterInput,WaitForLateScrollEvents",
     "--user-data-dir=/tmp/profile",
     "about:blank",
 ];

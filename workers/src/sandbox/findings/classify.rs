@@ -150,6 +150,24 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let place = find(source, "'dragover'").or_else(|| find(source, "\"dragover\""));
             Announcement::Found(Observation::advice(FindingClass::Control, message, place))
         }
+        "fingerless" => {
+            let message =
+                format!("`{first}` is undefined in a touch: the places of its fingers are in `touches`");
+            let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
+        "stretched" if KNOWS_SIZES.iter().any(|name| source.contains(name)) => return None,
+        "stretched" => {
+            let message = format!("a press lands elsewhere: {first}, and the page does not reckon with that");
+            let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
+        "typeless" => {
+            let key = if first == " " { "Space" } else { first };
+            let message =
+                format!("{file} does not get the key {key}: the page prevents it, wherever it is typed");
+            Announcement::Found(Observation::advice(FindingClass::Control, &message, None))
+        }
         "graphics" => {
             let found = Observation::blocking(FindingClass::Graphics, first, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
@@ -172,6 +190,10 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
         }
     })
 }
+
+/// By these a page may know how large a canvas is shown without asking for its place, or made it as large as that.
+const KNOWS_SIZES: [&str; 6] =
+    ["devicePixelRatio", "clientWidth", "offsetWidth", "innerWidth", "getComputedStyle", "contentRect"];
 
 /// Whether a listener to "dragover" or "dragenter" may prevent it, if only now and then: it does somewhere in what follows, or
 /// that is to be found elsewhere.

@@ -99,6 +99,7 @@ impl Run<'_> {
         let used = self.play(used, execution.watch_ms, &mut random).await?;
         self.pace(FULL_PACE_MS).await?;
         self.look_at_texts().await?;
+        self.set_back(&used).await?;
         self.phone(&mut random).await?;
         self.wear_out(&used).await?;
         self.findings.enter("play");
@@ -113,7 +114,9 @@ impl Run<'_> {
         self.watch_catches(true);
         self.look_at_key_names();
         self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
-        let init = format!("{}\n{LISTENERS}", INIT.replace("SEED", &self.seed.to_string()));
+        let init = INIT.replace("SEED", &self.seed.to_string());
+        let init = init.replace("FINGERLESS", &is_fingerless(self.source).to_string());
+        let init = format!("{init}\n{LISTENERS}");
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&SetInterceptDragsParams::new(true)).await?;
         self.call(&NavigateParams::new(PAGE_URL)).await?;
@@ -219,8 +222,9 @@ impl Run<'_> {
         let mut elements = self.elements(None).await?;
         let mut order: Vec<usize> = (0..elements.list.len()).collect();
         order.shuffle(random);
-        // What listens to fingers comes first.
-        order.sort_by_key(|index| !elements.list.get(*index).is_some_and(Usable::swipes));
+        // What listens to fingers comes first, and then what has places to be tapped at.
+        let rank = |usable: &Usable| (!usable.swipes(), usable.kind != "area");
+        order.sort_by_key(|index| elements.list.get(*index).map_or((true, true), rank));
         for index in order.into_iter().take(TAPS_MAX) {
             if let Some(Reachable { usable, area, .. }) = self.place(&mut elements, index).await? {
                 self.tap(&usable.words, area.at(0.5, 0.5)).await?;
@@ -238,4 +242,10 @@ impl Run<'_> {
         }
         self.filmed(IDLE_FRAME_MS).await
     }
+}
+
+/// Whether a page listens to touches and never asks them for their fingers. It may ask whether they have a place.
+fn is_fingerless(source: &str) -> bool {
+    let listens = source.contains("touchstart") || source.contains("touchmove");
+    listens && !source.contains("ouches") && !["X' in ", "X\" in "].iter().any(|asked| source.contains(asked))
 }

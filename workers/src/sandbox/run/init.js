@@ -1,10 +1,10 @@
 // Runs in every document before the page's own scripts, and before listeners.js, which is told nothing of the
-// listeners here. SEED is an unsigned 32-bit number.
+// listeners here. SEED is an unsigned 32-bit number, FINGERLESS whether the page never asks a touch for its fingers.
 (() => {
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, Error, ErrorEvent, HTMLInputElement, Map, Math, Object, Reflect, Set, String, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, DOMRect, DOMRectReadOnly, Element, Error, ErrorEvent, HTMLCanvasElement, HTMLInputElement, Map, Math, MouseEvent, Object, Reflect, Set, String, TouchEvent, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -98,14 +98,21 @@
     };
     new MutationObserver(count).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
   }, { once: true });
+  // What the page as a whole wears: its theme. And what could be read before it was used, with what it wore then, for audit.js.
+  const worn = () => [document.documentElement, document.body].flatMap((element) => [...(element?.attributes ?? [])].map(({ name, value }) => `${name}=${value}`)).join();
+  const legible = new Map();
   addEventListener("mondo:beats", ({ detail }) => {
     used = ahead;
-    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats: repeats(), later: (task, ms) => later.call(globalThis, task, ms) });
+    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats, legible, worn, later: (task, ms) => later.call(globalThis, task, ms) });
   });
   // The functions that wait for a frame, how often each, and how often one asked for itself that waited already: a loop
   // that was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
   const waiting = new Map(), numbers = new Map(), repeated = new Map();
   let running = null, doubled = 0, doubledBy = "";
+  // The frame for which it was called last, counted from 1, and when.
+  let frame = 0, frameAt = -1;
+  // Waits for what was drawn in it, where that takes its time.
+  let drawn = null;
   const nameOf = (handler) => {
     try {
       return String(handler.name).slice(0, 40) || "a function";
@@ -134,9 +141,16 @@
     const number = numbersFrom + later.call(globalThis, () => {
       numbers.delete(number);
       waits(callback, -1);
+      const time = performance.now();
+      if (time !== frameAt) [frame, frameAt] = [frame + 1, time];
       running = callback;
-      callback(performance.now());
-      running = null;
+      try {
+        callback(time);
+      } finally {
+        running = null;
+        drawn?.();
+        drawn = null;
+      }
     }, pace);
     numbers.set(number, callback);
     return number;
@@ -256,6 +270,7 @@
     }
     replace("drawImage", (draw) => function drawImage(image, x, y) {
       draws += 1;
+      if (image instanceof HTMLCanvasElement && !this.watches) isRead = true;
       if (x !== x || y !== y) lost("drawImage");
       return apply(draw, this, arguments);
     });
@@ -266,6 +281,10 @@
     replace("beginPath", (begin) => function beginPath() {
       [on, placed, unplaced] = [this, 0, 0];
       return apply(begin, this, arguments);
+    });
+    replace("moveTo", (draw) => function moveTo(x, y) {
+      if (x !== x || y !== y) unplaced += 1;
+      return apply(draw, this, arguments);
     });
     replace("lineTo", (draw) => function lineTo(x, y) {
       if (x !== x || y !== y) unplaced += 1;
@@ -292,14 +311,102 @@
     }
   }
 
-  for (const [kind, names] of [[CanvasRenderingContext2D, ["putImageData"]], [globalThis.WebGLRenderingContext, ["drawArrays", "drawElements"]], [globalThis.WebGL2RenderingContext, ["drawArrays", "drawElements"]]]) {
-    for (const name of names) {
-      wrap(kind?.prototype, name, (self, values, go) => {
-        draws += 1;
+  wrap(CanvasRenderingContext2D?.prototype, "putImageData", (self, values, go) => {
+    draws += 1;
+    return go();
+  });
+
+  // Without a graphics card, shaders cost far more than all else, and a page is called for many frames that nobody is
+  // shown: of what it draws in them straight into itself, most is left out, the more the larger it is, and what it draws is
+  // waited for. One that reads what it has drawn, or copies it to another canvas, draws it all.
+  const pixelsPerFrame = 50_000, framesPerDrawingMax = 16;
+  const elsewhere = new WeakMap();
+  let isRead = false;
+  // How many frames pass from one drawing to the next; none where it is another size that was drawn last.
+  const drawnPixels = new WeakMap();
+  const pixelsOf = ({ drawingBufferWidth, drawingBufferHeight }) => drawingBufferWidth * drawingBufferHeight;
+  const framesPerDrawing = (context) => {
+    const pixels = pixelsOf(context);
+    return drawnPixels.get(context) === pixels ? Math.min(framesPerDrawingMax, Math.ceil(pixels / pixelsPerFrame)) : 1;
+  };
+  for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {
+    if (!kind) continue;
+    const { prototype, READ_FRAMEBUFFER, PIXEL_PACK_BUFFER_BINDING, RGBA, UNSIGNED_BYTE } = kind;
+    const { readPixels, getParameter } = prototype;
+    // `finish` does not wait in this browser; who reads a pixel has to.
+    const drew = (context) => {
+      drawnPixels.set(context, pixelsOf(context));
+      if (pixelsOf(context) <= pixelsPerFrame || elsewhere.get(context)) return;
+      const isPacked = PIXEL_PACK_BUFFER_BINDING && getParameter.call(context, PIXEL_PACK_BUFFER_BINDING);
+      if (!isPacked) readPixels.call(context, 0, 0, 1, 1, RGBA, UNSIGNED_BYTE, new Uint8Array(4));
+    };
+    for (const name of ["clear", "drawArrays", "drawElements", "drawArraysInstanced", "drawElementsInstanced", "drawRangeElements"]) {
+      wrap(prototype, name, (self, values, go) => {
+        if (name !== "clear") draws += 1;
+        const every = framesPerDrawing(self);
+        const isFree = every === 1 || !running || isRead || elsewhere.get(self) || !self.canvas.isConnected;
+        if (!isFree && frame % every !== 1) return undefined;
+        if (running) drawn = () => drew(self);
         return go();
       });
     }
+    wrap(prototype, "bindFramebuffer", (self, [target, buffer], go) => {
+      if (target !== READ_FRAMEBUFFER) elsewhere.set(self, Boolean(buffer));
+      return go();
+    });
+    wrap(prototype, "readPixels", (self, values, go) => {
+      isRead = true;
+      return go();
+    });
   }
+  for (const name of ["toDataURL", "toBlob", "captureStream"]) {
+    wrap(HTMLCanvasElement.prototype, name, (self, values, go) => {
+      isRead = true;
+      return go();
+    });
+  }
+
+  // A touch has no place, its fingers have. Where the page never asks for those, nobody misses what is added here.
+  for (const name of FINGERLESS ? ["clientX", "pageX", "offsetX", "screenX"] : []) {
+    const get = () => note("fingerless", name);
+    Object.defineProperty(TouchEvent.prototype, name, { configurable: true, get });
+  }
+
+  // A canvas that style has made larger or smaller than it is drawn: to a page that asks where it lies when it is pressed, and
+  // never how large it is, the press is elsewhere in it.
+  const rectangles = new WeakMap();
+  const { get: current } = Object.getOwnPropertyDescriptor(globalThis, "event") ?? {};
+  const { get: widthOf } = Object.getOwnPropertyDescriptor(DOMRect.prototype, "width");
+  const stretchMin = 0.1;
+  const here = location.href;
+  const isOfPage = () => new Error().stack.includes(here);
+  let stretched = null, isMeasured = false;
+  wrap(Element.prototype, "getBoundingClientRect", (self, values, go) => {
+    const rectangle = go();
+    if (self instanceof HTMLCanvasElement) rectangles.set(rectangle, self);
+    return rectangle;
+  });
+  for (const [holder, name] of [[DOMRect, "width"], [DOMRect, "height"], [DOMRectReadOnly, "right"], [DOMRectReadOnly, "bottom"]]) {
+    wrap(holder.prototype, name, (self, values, go) => {
+      isMeasured ||= rectangles.has(self) && isOfPage();
+      return go();
+    });
+  }
+  for (const [holder, name] of [[DOMRect, "x"], [DOMRectReadOnly, "left"]]) {
+    wrap(holder.prototype, name, (self, values, go) => {
+      const canvas = stretched ? null : rectangles.get(self);
+      const event = canvas && current?.call(globalThis);
+      const isPressed = event instanceof MouseEvent || event instanceof TouchEvent;
+      if (isPressed && Math.abs(widthOf.call(self) / canvas.width - 1) > stretchMin) {
+        const name = canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas";
+        stretched = `${name} is ${canvas.width} px wide and shown ${Math.round(widthOf.call(self))} px wide\n${new Error().stack}`;
+      }
+      return go();
+    });
+  }
+  listen("mondo:coverage", () => {
+    if (stretched && !isMeasured) send(encode(["stretched", stretched, "", 0, 0]));
+  });
 
   // What a colour or a date is picked from is a window of its own. Nothing draws it here, and while it is open nothing
   // else is drawn either; the driver gives such fields their values itself.
@@ -335,23 +442,4 @@
     isReal = true;
     for (const tell of ended) setTimeout(tell);
   }, { once: true });
-
-  // Whether a key moves the page under the game that it steers. The browser begins to scroll a few frames after the
-  // key, so every key of the last moments that the page has not prevented may be the cause.
-  const scrolls = ["ArrowUp", "ArrowDown", " ", "PageUp", "PageDown", "Home", "End"];
-  let pressed = [];
-  listen("keydown", (event) => {
-    // In a control, keys have a meaning of their own; in what is only pressed, the space bar has.
-    const meant = "input,select,textarea" + (event.key === " " ? ",a,button,summary" : "");
-    const free = event.isTrusted && !event.target.matches?.(meant);
-    if (free && scrolls.includes(event.key)) pressed = [...pressed.slice(-3), { event, at: performance.now() }];
-  });
-  listen("scroll", ({ target }) => {
-    if (target !== document || !pressed.length) return;
-    const since = performance.now() - 150;
-    for (const { event, at } of pressed) {
-      if (at >= since && !event.defaultPrevented) send(encode(["scroll", event.key, event.code, 0, 0]));
-    }
-    pressed = [];
-  });
 })();

@@ -174,6 +174,8 @@ pub(super) struct Run<'a> {
     draws_still: bool,
     /// How often it was looked at for that while it was used.
     movement_looks: u32,
+    /// The themes that the page has worn while it was used.
+    themes: HashSet<String>,
     /// What is being dragged.
     pub(super) dragged: Option<Value>,
     pub(super) coverage: Option<Coverage>,
@@ -235,6 +237,7 @@ impl<'a> Run<'a> {
             unmoved: false,
             draws_still: false,
             movement_looks: 0,
+            themes: HashSet::new(),
             dragged: None,
             coverage: None,
             views: None,

@@ -1,10 +1,11 @@
 //! The elements that a person could use, and their use: found by `probe.js`, placed by `place.js`.
 
-use std::sync::LazyLock;
+use std::{mem, sync::LazyLock};
 
 use chromiumoxide::cdp::js_protocol::runtime::{
     CallArgument, CallFunctionOnParams, CompileScriptParams, RemoteObjectId, RunScriptParams, ScriptId,
 };
+use mondo_jobs::finding::FindingClass;
 use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use super::{Point, keys};
 use crate::sandbox::{
     browser::cdp::CdpError,
+    findings::Observation,
     run::{Draw, FRAME_MS, Run, Stop, page::DESKTOP},
 };
 
@@ -21,13 +23,6 @@ const TARGETS_MAX: usize = 8;
 
 /// The most further choices of a list that are made after the first.
 const CHOICES_MAX: usize = 3;
-
-/// What a field is given first, to what it says already, and what it is given later, in its place: little of what pages
-/// forget to think of looks like a name or a sum.
-const TEXT: &str = "Moss 7";
-const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
-const DIGITS: [&str; 2] = ["7", "777"];
-const NUMBERS: [&str; 3] = ["", "0", "-5"];
 
 /// Where something large is clicked, as shares of its width and height, more or less: what is in the middle and around it.
 const AREA_POINTS: [(f64, f64); 5] = [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)];
@@ -41,18 +36,24 @@ const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.
 /// How far the wheel is turned in the second round: to the end of most scales.
 const NOTCHES: usize = 8;
 
+/// Words of a button that closes something, and half the page time in which it has closed.
+const CLOSING: [&str; 6] = ["close", "cancel", "dismiss", "×", "✕", "✖"];
+const CLOSED_MS: f64 = 500.0;
+
 /// The rarer inputs that are used one after the other. Fingers are for the phone.
 const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
 
 const PROBE: &str = include_str!("probe.js");
 const PLACE: &str = include_str!("place.js");
 const PLAY: &str = include_str!("play.js");
+const SEARCH: &str = include_str!("search.js");
 const STROKE: &str = include_str!("stroke.js");
 const TURN: &str = include_str!("turn.js");
 
 /// All in one.
 static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
-    let functions = [("PLACE", PLACE), ("PLAY", PLAY), ("STROKE", STROKE), ("TURN", TURN)];
+    let functions =
+        [("PLACE", PLACE), ("PLAY", PLAY), ("SEARCH", SEARCH), ("STROKE", STROKE), ("TURN", TURN)];
     let put_in = |probe: String, (name, script): (&str, &str)| {
         let function = script.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
         probe.replace(&format!("= {name};"), &format!("= {function};"))
@@ -82,8 +83,8 @@ pub(in crate::sandbox::run) struct Usable {
     pub(in crate::sandbox::run) words: String,
     /// Those of one sort have the same.
     pub(super) group: String,
-    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`, `left` for a field, and
-    /// `ticked` for what is.
+    /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`; `left` and
+    /// `search` for a field, and `ticked` for what is.
     pub(super) extras: Vec<String>,
     /// How many there are to choose from.
     pub(super) choices: usize,
@@ -105,7 +106,7 @@ impl Usable {
         self.kind == "text" || self.kind == "number"
     }
 
-    fn wants(&self, extra: &str) -> bool {
+    pub(super) fn wants(&self, extra: &str) -> bool {
         self.extras.iter().any(|other| other == extra)
     }
 }
@@ -122,6 +123,8 @@ struct Placed {
     area: Area,
     words: String,
     beats: u64,
+    worn: String,
+    dialog: bool,
     shapes: Vec<(f64, f64)>,
 }
 
@@ -131,6 +134,8 @@ pub(in crate::sandbox::run) struct Reachable {
     pub(in crate::sandbox::run) area: Area,
     /// How many frames the page has asked for.
     pub(super) beats: u64,
+    /// It is in something that is open over the page.
+    pub(super) dialog: bool,
     /// What is in it to aim at.
     pub(super) shapes: Vec<Point>,
 }
@@ -169,7 +174,7 @@ impl Run<'_> {
         again: bool,
         random: &mut ChaCha8Rng,
     ) -> Result<Option<u64>, Stop> {
-        let Some(Reachable { usable, area, beats, .. }) = self.place(elements, index).await? else {
+        let Some(Reachable { usable, area, beats, dialog, .. }) = self.place(elements, index).await? else {
             return Ok(None);
         };
         match usable.kind.as_str() {
@@ -189,6 +194,9 @@ impl Run<'_> {
             _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
             _ => self.use_element(&usable, area, again, random).await?,
         }
+        if dialog && closes(&usable.words) {
+            self.look_at_closed(elements, index, &usable.words).await?;
+        }
         for extra in usable.extras.iter().filter(|extra| USED.contains(&extra.as_str())) {
             // It may be elsewhere by now: dragged, for one.
             let Some(Reachable { area, .. }) = self.place(elements, index).await? else { break };
@@ -202,6 +210,23 @@ impl Run<'_> {
             }
         }
         Ok(Some(beats))
+    }
+
+    /// Reports a button that was pressed to close what is open over the page, and is still there.
+    async fn look_at_closed(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        words: &str,
+    ) -> Result<(), Stop> {
+        self.pass(CLOSED_MS).await?;
+        self.frame(CLOSED_MS, Draw::No).await?;
+        let now = self.place(elements, index).await?;
+        if now.is_some_and(|now| now.dialog && now.usable.words == words) {
+            let message = format!("{words} closes nothing: what is open over the page stays there");
+            self.found(Observation::advice(FindingClass::Control, &message, None));
+        }
+        Ok(())
     }
 
     /// Some place where things can be dropped.
@@ -291,61 +316,6 @@ impl Run<'_> {
         }
     }
 
-    /// Writes into a field; one that wants to know is left empty before.
-    async fn fill(
-        &mut self,
-        elements: &mut Elements,
-        index: usize,
-        usable: &Usable,
-        area: Area,
-    ) -> Result<(), Stop> {
-        let words = usable.words.as_str();
-        self.click(words, area.at(0.5, 0.5)).await?;
-        if usable.wants("left") {
-            self.press_in(words, &keys::TAB).await?;
-            // What the page says to that may have moved it.
-            let Some(Reachable { area, .. }) = self.place(elements, index).await? else { return Ok(()) };
-            self.click(words, area.at(0.5, 0.5)).await?;
-        }
-        if usable.kind == "number" {
-            for digits in DIGITS {
-                self.write(words, digits).await?;
-            }
-            return Ok(());
-        }
-        self.write(words, TEXT).await?;
-        self.press_in(words, &keys::ENTER).await
-    }
-
-    /// Writes other things into a field, in the place of what it says; the last is left there.
-    async fn overwrite(
-        &mut self,
-        elements: &mut Elements,
-        index: usize,
-        usable: &Usable,
-        random: &mut ChaCha8Rng,
-    ) -> Result<(), Stop> {
-        let is_number = usable.kind == "number";
-        let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
-        if is_number {
-            texts.shuffle(random);
-        }
-        for text in texts {
-            // The page may have moved it, or written it anew.
-            let Some(Reachable { usable: Usable { words, .. }, area, .. }) =
-                self.place(elements, index).await?
-            else {
-                return Ok(());
-            };
-            self.write_over(&words, area.at(0.5, 0.5), text).await?;
-            self.look_at_texts().await?;
-            if !is_number {
-                self.press_in(&words, &keys::ENTER).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Looks at what there is to use; what is fresh is told by the look `before`.
     pub(in crate::sandbox::run) async fn elements(
         &mut self,
@@ -392,12 +362,21 @@ impl Run<'_> {
         elements: &mut Elements,
         index: usize,
     ) -> Result<Option<Reachable>, Stop> {
-        let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
-        let Ok(Placed { area, words, beats, shapes }) = serde_json::from_value(told) else { return Ok(None) };
+        let Some(mut placed) = self.placed(elements, index).await? else { return Ok(None) };
+        if self.look_at_theme(mem::take(&mut placed.worn)).await? {
+            let Some(again) = self.placed(elements, index).await? else { return Ok(None) };
+            placed = again;
+        }
+        let Placed { area, words, beats, dialog, shapes, .. } = placed;
         let Some(usable) = elements.list.get_mut(index) else { return Ok(None) };
         usable.words = words;
         let shapes = shapes.into_iter().map(|(x, y)| Point { x, y }).collect();
-        Ok(Some(Reachable { usable: usable.clone(), area, beats, shapes }))
+        Ok(Some(Reachable { usable: usable.clone(), area, beats, dialog, shapes }))
+    }
+
+    async fn placed(&mut self, elements: &Elements, index: usize) -> Result<Option<Placed>, Stop> {
+        let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
+        Ok(serde_json::from_value(told).ok())
     }
 
     /// Calls a function on what `probe.js` found, and gives what it gives: null where the page has loaded itself anew
@@ -463,6 +442,12 @@ impl Run<'_> {
         self.watch_catches(true);
         self.call_on(elements, STROKE_ONE, ends).await.map(drop)
     }
+}
+
+/// Whether a button is called so that it closes something.
+fn closes(words: &str) -> bool {
+    let label = words.split('"').nth(1).unwrap_or_default().to_lowercase();
+    CLOSING.iter().any(|word| label.starts_with(word))
 }
 
 fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {

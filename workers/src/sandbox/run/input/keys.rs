@@ -83,7 +83,23 @@ pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool 
 /// Whether the source says the name of this key: in quotes, or as what a table of keys has.
 fn names(source: &str, key: &str) -> bool {
     let of_table = || [format!(".{key}"), format!("{key}:")].iter().any(|entry| source.contains(entry));
+    if key == " " {
+        return names_space(source);
+    }
     quotes(source, key) || (key.starts_with("Arrow") || key.starts_with("Page")) && of_table()
+}
+
+/// Whether the source compares something with a space, or has it in a list or a table: elsewhere it stands between words.
+fn names_space(source: &str) -> bool {
+    let quoted = ['"', '\'', '`'].map(|quote| format!("{quote} {quote}"));
+    quoted.iter().flat_map(|quoted| source.match_indices(quoted)).any(|(at, quoted)| {
+        let before = source.get(..at).unwrap_or_default().trim_end();
+        let after = source.get(at + quoted.len()..).unwrap_or_default().trim_start();
+        let is_equal = before.ends_with("==") && !before.trim_end_matches('=').ends_with('!');
+        let is_compared = is_equal || before.ends_with("case");
+        let is_listed = before.ends_with('[') || before.ends_with(',') && after.starts_with([',', ']']);
+        is_compared || is_listed || after.starts_with(':') && !before.ends_with('?')
+    })
 }
 
 /// What people call a key, and what the browser calls it.
@@ -228,6 +244,18 @@ mod tests {
         assert_eq!(added("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
         assert_eq!(added("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
         assert!(added("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
+    }
+
+    #[test]
+    fn a_space_between_words_is_no_key() {
+        for source in ["e.key === ' '", "case \" \":", "[' ', 'Enter'].includes(e.key)", "{ ' ': jump }"] {
+            assert!(handles(&format!("keydown {source}"), " ", "Space"), "{source}");
+        }
+        for source in
+            ["names.join(' ')", "text + ' ' + more", "wide ? ' ' : ''", "const gap = ' ';", "e.key !== ' '"]
+        {
+            assert!(!handles(&format!("keydown {source}"), " ", "Space"), "{source}");
+        }
     }
 
     #[test]

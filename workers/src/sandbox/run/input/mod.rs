@@ -3,6 +3,7 @@
 mod carry;
 mod deliver;
 pub(super) mod elements;
+mod fields;
 pub(in crate::sandbox) mod keys;
 pub(super) mod play;
 mod rounds;
@@ -143,9 +144,12 @@ impl Run<'_> {
 
     /// The same in a control that has the focus, where keys have a meaning of their own.
     pub(super) async fn press_in(&mut self, words: &str, key: &Named) -> Result<(), Stop> {
-        let key = keys::named(key);
+        self.press_key_in(words, &keys::named(key)).await
+    }
+
+    async fn press_key_in(&mut self, words: &str, key: &Key) -> Result<(), Stop> {
         self.begin_input(&format!("key {} in {words}", key.words())).await?;
-        self.press_and_release(&key).await
+        self.press_and_release(key).await
     }
 
     /// Holds a key down while a step of time passes, as long as the keyboard takes to repeat it a few times.

@@ -2,7 +2,7 @@
 // { element, type, kind, words, group, extras, choices, visible, way }, in document order; those of a group are of one sort,
 // extras are the rarer inputs that it listens to, choices how many there are, and way leads up from it: what it is the how
 // manyth child of, and so on. What is done with them then are functions of the list, made once with it: PLACE, PLAY,
-// STROKE and TURN are place.js, play.js, stroke.js and turn.js.
+// SEARCH, STROKE and TURN are place.js, play.js, search.js, stroke.js and turn.js.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   // Of the element that was asked about last: several questions in a row are about one.
@@ -39,6 +39,7 @@
     for (let level = 0; level < levelsMax && around; level += 1, around = parentOf(around)) if (listensTo(around, ["focusout"])) return true;
     return false;
   };
+  const isSearch = ({ type, id, name, placeholder, ariaLabel, labels }) => type === "search" || [id, name, placeholder, ariaLabel, labels?.[0]?.textContent].some((text) => /search|filter/i.test(text));
   const extrasOf = (...targets) => [...rare.filter((name) => targets.some((target) => target && listensTo(target, [name]))), ...(holds(...targets) ? ["held"] : [])];
   const kindOf = (element) => {
     const tag = element.tagName.toLowerCase();
@@ -52,7 +53,7 @@
     if (["button", "submit", "reset", "checkbox", "radio", "image"].includes(element.type)) return "button";
     if (["file", "hidden"].includes(element.type)) return "skip";
     if (["color", "date", "datetime-local", "month", "time", "week"].includes(element.type)) return "picker";
-    return element.type === "number" ? "number" : "text";
+    return element.type === "number" || ["numeric", "decimal"].includes(element.inputMode) ? "number" : "text";
   };
   const wordsOf = (element, kind) => {
     const tag = element.tagName.toLowerCase().slice(0, 40);
@@ -90,6 +91,7 @@
     return asked.detail;
   };
   found.beats = () => ask().beats ?? 0;
+  found.worn = () => ask().worn?.() ?? "";
   // What fails then is ours, and none of the page's: it may have a `focus` of its own that throws.
   found.later = (task, ms) => ask().later?.(() => {
     try {
@@ -98,6 +100,7 @@
   }, ms);
   found.place = PLACE;
   found.play = PLAY;
+  found.search = SEARCH;
   found.stroke = STROKE;
   found.turn = TURN;
   // Many pages write a list anew whenever something in it is used. To a person what is now in an element's place is
@@ -126,6 +129,7 @@
       const visible = element.checkVisibility({ visibilityProperty: true });
       const extras = extrasOf(element);
       if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
+      if (kind === "text" && isSearch(element)) extras.push("search");
       if (["checkbox", "radio"].includes(element.type)) extras.push("ticked");
       const choices = kind === "select" ? Math.max(0, Math.trunc(Number(element.length) || 0)) : 0;
       found.push({ element, type: element.type, kind, words: wordsOf(element, kind), group: groupOf(element, kind), extras, choices, visible, way: wayTo(element) });

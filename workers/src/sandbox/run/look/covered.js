@@ -1,5 +1,5 @@
 // Gives { message, tag } of the buttons in view that something covers which shows nothing there: a transparent layer
-// keeps the clicks from them. What covers them with a background, or with controls of its own, is meant to.
+// keeps the clicks from them. What covers them with a background that can be seen, or with controls of its own, is meant to.
 [...document.querySelectorAll("button,[role=button],input[type=button],a[href]")].flatMap((element) => {
   const { left = 0, top = 0, width = 0, height = 0 } = element.getClientRects()[0] ?? {};
   const [x, y] = [left + width / 2, top + height / 2];
@@ -10,7 +10,7 @@
   if (!on || element.contains(on) || on.shadowRoot || on.closest("label")) return [];
   const name = element.id ? `#${element.id.slice(0, 40)}` : ` "${element.textContent.trim().slice(0, 40)}"`;
   const found = (layer) => [{ message: `${layer} covers ${element.tagName.toLowerCase()}${name}: clicks do not reach it`, tag: element.outerHTML.slice(0, 300).split(">")[0] }];
-  const words = on.tagName.toLowerCase() + (on.id ? `#${on.id.slice(0, 40)}` : "");
+  const wordsOf = (layer) => layer.tagName.toLowerCase() + (layer.id ? `#${layer.id.slice(0, 40)}` : "");
   if (on.contains(element)) {
     // What is around it has a layer of its own over it, as large as itself, that says nothing.
     const covers = (layer) => {
@@ -18,10 +18,17 @@
       const large = parseFloat(width) >= on.clientWidth * 0.9 && parseFloat(height) >= on.clientHeight * 0.9;
       return content === '""' && ["absolute", "fixed"].includes(position) && pointerEvents !== "none" && !(zIndex < 0) && large;
     };
-    return ["::before", "::after"].filter(covers).slice(0, 1).flatMap((layer) => found(words + layer));
+    return ["::before", "::after"].filter(covers).slice(0, 1).flatMap((layer) => found(wordsOf(on) + layer));
+  }
+  const isUnseen = (layer) => !layer.checkVisibility({ opacityProperty: true });
+  if (isUnseen(on)) {
+    // Whatever it says. A control that cannot be seen lies over what stands for it.
+    let layer = on;
+    while (layer.parentElement && isUnseen(layer.parentElement)) layer = layer.parentElement;
+    return layer.matches("a,button") || on.matches("input,select,textarea,label") ? [] : found(wordsOf(layer));
   }
   const style = getComputedStyle(on);
   const clear = /^(rgba\(.*, 0\)|transparent)$/.test(style.backgroundColor) && style.backgroundImage === "none";
   if (!clear || on.matches("a,button,input,select,textarea,img,video") || on.textContent.trim() || on.querySelector("*")) return [];
-  return found(words);
+  return found(wordsOf(on));
 }).slice(0, 10)

@@ -5,6 +5,8 @@
   const small = document.createElement("canvas");
   small.width = small.height = 32;
   const context = small.getContext("2d", { willReadFrequently: true });
+  // By this init.js tells it from the page's own.
+  context.watches = true;
   context.drawImage(canvas, 0, 0, 32, 32);
   const pixels = new Uint32Array(context.getImageData(0, 0, 32, 32).data.buffer);
   return pixels.some((pixel) => pixel !== pixels[0]) ? [index] : [];

@@ -6,7 +6,7 @@
   delete globalThis.__mondoReport;
   const encode = JSON.stringify;
   // As in init.js, the browser's own: a page may declare a `Node` or a `Map` of its own.
-  const { Map, Node, Reflect, String } = globalThis;
+  const { Map, Node, Reflect, String, performance } = globalThis;
   const register = EventTarget.prototype.addEventListener;
   const pathOf = Event.prototype.composedPath;
   const { get: stampOf } = Object.getOwnPropertyDescriptor(Event.prototype, "timeStamp");
@@ -41,10 +41,49 @@
     allowed ||= Boolean(over?.defaultPrevented);
     over = null;
   };
+  // Whether a key moves the page under the game that it steers. The browser begins to scroll a few frames after the
+  // key, so every key of the last moments that the page was told of and has not prevented may be the cause.
+  const scrolls = ["ArrowUp", "ArrowDown", " "];
+  let pressed = [];
+  const noteKey = (event, path) => {
+    // In a control, keys have a meaning of their own; in what is only pressed, the space bar has.
+    const meant = "input,select,textarea" + (event.key === " " ? ",a,button,summary" : "");
+    const isTold = path.some((target) => ["keydown", "keyup", "keypress"].some((type) => known.get(target)?.has(type)));
+    const isFree = event.isTrusted && isTold && !event.target.matches?.(meant);
+    if (isFree && scrolls.includes(event.key)) pressed = [...pressed.slice(-3), { event, at: performance.now() }];
+  };
+  // What was typed into a field last, and whether a listener of the page as a whole has kept it from the field: one of the field's
+  // own means to.
+  let typed = null;
+  const lookAtTyped = () => {
+    if (typed?.event.defaultPrevented) send(encode(["typeless", typed.event.key, typed.words, 0, 0]));
+    typed = null;
+  };
+  const noteTyped = (event, path) => {
+    lookAtTyped();
+    const [field] = path;
+    const writes = event.isTrusted && event.key.length === 1 && !event.ctrlKey && !event.metaKey;
+    const isText = field.matches?.("textarea,input:not([type]),input[type=text],input[type=search],input[type=email]") && !field.readOnly;
+    const roots = [globalThis, document, document.documentElement, document.body];
+    const isOwn = path.some((target) => !roots.includes(target) && ["keydown", "keypress", "beforeinput"].some((type) => known.get(target)?.has(type)));
+    if (writes && isText && !isOwn) typed = { event, words: wordsOf(field) };
+  };
+  const noteScroll = () => {
+    const since = performance.now() - 150;
+    for (const { event, at } of pressed) {
+      if (at >= since && !event.defaultPrevented) send(encode(["scroll", event.key, event.code, 0, 0]));
+    }
+    pressed = [];
+  };
   const came = (event) => {
     // It happens now, whenever the page asks.
     Reflect.apply(stampOf, event, []);
     const path = Reflect.apply(pathOf, event, []);
+    if (event.type === "keydown") {
+      noteKey(event, path);
+      noteTyped(event, path);
+    }
+    if (event.type === "scroll" && event.target === document && pressed.length) noteScroll();
     for (const target of event.bubbles ? path : path.slice(0, 1)) {
       if (onType(target, event.type)) note(target, event.type);
       if (known.get(target)?.has(event.type)) known.get(target).set(event.type, true);
@@ -83,6 +122,8 @@
   register.call(document, "DOMContentLoaded", readAttributes);
   watch("click");
   watch("dragover");
+  watch("keydown");
+  watch("scroll");
 
   const wordsOf = (target) => {
     if (target === globalThis) return "window";
@@ -93,6 +134,7 @@
   };
   register.call(globalThis, "mondo:coverage", () => {
     look();
+    lookAtTyped();
     if (overs >= oversMin && !allowed) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
     const pairs = new Map();

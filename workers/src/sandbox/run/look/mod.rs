@@ -23,11 +23,18 @@ const FRAME_SECS_MAX: f64 = 0.05;
 /// The page time before each of two views of a page that has not moved.
 const MOVEMENT_MS: f64 = 400.0;
 
+/// The most themes that are looked at, and half the page time until one has come.
+const THEMES_MAX: usize = 5;
+const THEME_MS: f64 = 500.0;
+
 /// The frames for which a page asks at least while it is looked at for a loop that runs twice.
 const LOOP_BEATS_MIN: u64 = 20;
 
 /// The most canvases that are looked at.
 pub(super) const CANVASES_MAX: usize = 20;
+
+/// So many times larger is a canvas that something is drawn in than one beside it, which may be empty.
+const BESIDE_MIN: f64 = 8.0;
 
 const AUDIT: &str = include_str!("audit.js");
 const CANVASES: &str = include_str!("canvases.js");
@@ -36,7 +43,7 @@ const LOOPS: &str = "(() => {
   const ask = document.createEvent('CustomEvent');
   ask.initCustomEvent('mondo:beats', false, false, {});
   window.dispatchEvent(ask);
-  return ask.detail;
+  return { ...ask.detail, repeats: ask.detail.repeats?.() ?? '' };
 })()";
 
 const DRAWN: &str = include_str!("drawn.js");
@@ -109,6 +116,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Looks at a page in a theme that it has not worn before, and gives whether it did: what can be read in one may be lost
+    /// in another. The change is over then.
+    pub(super) async fn look_at_theme(&mut self, worn: String) -> Result<bool, Stop> {
+        let is_new = self.themes.len() < THEMES_MAX && self.themes.insert(worn) && self.themes.len() > 1;
+        if is_new {
+            self.pass(THEME_MS).await?;
+            self.frame(THEME_MS, Draw::No).await?;
+            self.look_at_controls(true).await?;
+        }
+        Ok(is_new)
+    }
+
     /// Reports a key that the page waits for by a name that no browser gives it.
     pub(super) fn look_at_key_names(&mut self) {
         if let Some((written, name)) = keys::misnamed(self.source) {
@@ -155,8 +174,12 @@ impl Run<'_> {
             self.found(Observation::blocking(FindingClass::Blank, message, None));
             return Ok(screenshot);
         }
+        let shown = canvases.iter().zip(&empty).filter(|(_, empty)| **empty == Empty::No);
+        let largest = shown.map(|(canvas, _)| canvas.place.area()).fold(0.0, f64::max);
         for (canvas, empty) in canvases.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
-            if canvas.used && excused.contains(&canvas.index) {
+            // The place for what comes next, for what is held.
+            let is_beside = canvas.place.area() * BESIDE_MIN < largest;
+            if is_beside || canvas.used && excused.contains(&canvas.index) {
                 continue;
             }
             let message = format!("nothing is drawn in {}: it has one colour", canvas.words);

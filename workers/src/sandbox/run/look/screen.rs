@@ -15,6 +15,10 @@ pub(super) struct Rectangle {
 }
 
 impl Rectangle {
+    pub(super) fn area(self) -> f64 {
+        self.width * self.height
+    }
+
     /// Whether a pixel is inside, with a margin for borders. `scale` is how many pixels there are for one of CSS.
     fn holds(self, column: u32, row: u32, scale: f64) -> bool {
         const MARGIN: f64 = 4.0;

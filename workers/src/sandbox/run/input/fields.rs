@@ -1,0 +1,131 @@
+//! What is written into fields: what most people write, what few pages think of, and what is there to be found.
+
+use mondo_jobs::finding::FindingClass;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::{
+    elements::{Area, Elements, Reachable, Usable},
+    keys::{self, Key, handles, keys_for},
+};
+use crate::sandbox::{
+    findings::Observation,
+    run::{Run, Stop},
+};
+
+/// What a field is given first, to what it says already, and what it is given later, in its place: little of what pages
+/// forget to think of looks like a name or a sum.
+const TEXT: &str = "Moss 7";
+const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
+const DIGITS: [&str; 2] = ["7", "777"];
+const NUMBERS: [&str; 3] = ["", "0", "-5"];
+
+/// The most of the keys that the page handles that are typed into a field.
+const KEYS_TYPED_MAX: usize = 3;
+
+/// Called on what `probe.js` found.
+const SEARCH_ONE: &str = "function (index, word) { return this.search(index, word); }";
+
+/// Page time in which a search has found something, and as often as that is waited for, in milliseconds.
+const FOUND_MS: f64 = 500.0;
+const FOUND_WAITS: u32 = 4;
+
+impl Run<'_> {
+    /// Writes into a field; one that wants to know is left empty before.
+    pub(super) async fn fill(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        usable: &Usable,
+        area: Area,
+    ) -> Result<(), Stop> {
+        let words = usable.words.as_str();
+        self.click(words, area.at(0.5, 0.5)).await?;
+        if usable.wants("left") {
+            self.press_in(words, &keys::TAB).await?;
+            // What the page says to that may have moved it.
+            let Some(Reachable { area, .. }) = self.place(elements, index).await? else { return Ok(()) };
+            self.click(words, area.at(0.5, 0.5)).await?;
+        }
+        if usable.kind == "number" {
+            for digits in DIGITS {
+                self.write(words, digits).await?;
+            }
+            return Ok(());
+        }
+        self.write(words, TEXT).await?;
+        for key in self.typed_keys() {
+            self.press_key_in(words, &key).await?;
+        }
+        self.press_in(words, &keys::ENTER).await
+    }
+
+    /// Writes other things into a field, in the place of what it says; the last is left there.
+    pub(super) async fn overwrite(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        usable: &Usable,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(), Stop> {
+        if usable.wants("search") {
+            self.search(elements, index).await?;
+        }
+        let is_number = usable.kind == "number";
+        let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
+        if is_number {
+            texts.shuffle(random);
+        }
+        for text in texts {
+            // The page may have moved it, or written it anew.
+            let Some(Reachable { usable: Usable { words, .. }, area, .. }) =
+                self.place(elements, index).await?
+            else {
+                return Ok(());
+            };
+            self.write_over(&words, area.at(0.5, 0.5), text).await?;
+            self.look_at_texts().await?;
+            if !is_number {
+                self.press_in(&words, &keys::ENTER).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the keys that the page handles that write something: a field must get them all the same.
+    fn typed_keys(&self) -> Vec<Key> {
+        let writes = |key: &Key| !key.control && key.name.chars().count() == 1;
+        let keys = keys_for(self.source).into_iter();
+        keys.filter(|key| writes(key) && handles(self.source, &key.name, &key.code))
+            .take(KEYS_TYPED_MAX)
+            .collect()
+    }
+
+    /// Searches for what stands in the list that is searched, and reports a field by which none of it is found.
+    async fn search(&mut self, elements: &mut Elements, index: usize) -> Result<(), Stop> {
+        let words = self.call_on(elements, SEARCH_ONE, vec![index.into(), Value::Null]).await?;
+        let words: Vec<String> = serde_json::from_value(words).unwrap_or_default();
+        let mut name = None;
+        for word in &words {
+            let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? else {
+                return Ok(());
+            };
+            self.write_over(&usable.words, area.at(0.5, 0.5), word).await?;
+            name = Some(usable.words);
+            for _ in 0..FOUND_WAITS {
+                self.pass(FOUND_MS).await?;
+                let shows = vec![index.into(), word.as_str().into()];
+                if self.call_on(elements, SEARCH_ONE, shows).await? != Value::Bool(false) {
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(name) = name {
+            let message =
+                format!("{name} finds nothing: {} stood in the list, and went with it", words.join(", "));
+            self.found(Observation::advice(FindingClass::Control, &message, None));
+        }
+        Ok(())
+    }
+}
