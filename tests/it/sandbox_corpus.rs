@@ -57,13 +57,14 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 46] = [
+const PATIENCE: [&str; 50] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "c18_caught_by_the_page",
     "e34_bubbles_at_a_steady_pace",
     "e34_flake_with_each_frame",
     "f36_list_written_anew",
+    "f38_arrows_by_keypress",
     "f38_space_kept_from_a_field",
     "f40_double_click_where_it_is_now",
     "f40_drag_out_of_the_board",
@@ -76,6 +77,7 @@ const PATIENCE: [&str; 46] = [
     "f42_last_line_deleted",
     "f42_number_below_zero",
     "f42_number_of_zero",
+    "f42_numbers_joined_as_texts",
     "f42_search_that_finds_nothing",
     "f42_select_fourth_choice",
     "f42_slider_at_its_lowest",
@@ -86,8 +88,10 @@ const PATIENCE: [&str; 46] = [
     "f45_press_beside_on_a_phone",
     "g46_canvas_empty_on_a_phone",
     "g46_canvas_without_a_height",
+    "g46_length_without_unit",
     "g46_line_without_a_place",
     "g46_loop_started_twice",
+    "g46_property_misspelt",
     "g46_round_canvas_never_painted",
     "g46_shape_without_a_place",
     "g46_text_without_a_number",
@@ -119,7 +123,7 @@ async fn what_only_patience_shows_is_caught() {
 
 /// A list of choices that is left open, fields that are called as the browser calls what it knows of a form, controls that
 /// are shut, a plot that nonsense empties, an animation that waits for its button, one that waits for a gamepad, a shader that
-/// is slow without a graphics card, and a search, a theme, a box, a map and keys that only look like those that fail.
+/// is slow without a graphics card, one that is drawn on demand, and a search, a theme, a box, a map and keys that only look like those that fail.
 #[tokio::test]
 async fn good_pages_that_were_accused_are_good() {
     let pool = pool(BackendChoice::Local, 2).await;
@@ -133,6 +137,7 @@ async fn good_pages_that_were_accused_are_good() {
         "gamepad_tester",
         "lists_of_choices",
         "plot_of_a_formula",
+        "prism_on_demand",
         "race_behind_a_button",
         "workbench_of_care",
     ];

@@ -139,7 +139,9 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let found = Observation::advice(FindingClass::Slow, message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
-        "scroll" if !keys::handles(source, &text, &file) => return None,
+        "scroll" if !keys::handles(source, &text, &file) || keys::prevents(source, &text, &file) => {
+            return None;
+        }
         "scroll" => {
             let message = "a key that the page handles scrolls it as well; call preventDefault";
             Announcement::Found(Observation::advice(FindingClass::Scroll, message, None))
@@ -162,6 +164,7 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
+        "typeless" if ASKS_FOR_FIELD.iter().any(|asked| source.contains(asked)) => return None,
         "typeless" => {
             let key = if first == " " { "Space" } else { first };
             let message =
@@ -190,6 +193,10 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
         }
     })
 }
+
+/// By these a page asks which field has a key, and may keep from one what it is not to have.
+const ASKS_FOR_FIELD: [&str; 6] =
+    ["target.matches", "target.closest", "target.tagName", "target.id", "target.type", "activeElement"];
 
 /// By these a page may know how large a canvas is shown without asking for its place, or made it as large as that.
 const KNOWS_SIZES: [&str; 6] =

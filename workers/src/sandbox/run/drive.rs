@@ -67,6 +67,7 @@ const TAPS_MAX: usize = 4;
 const PHONE: (i32, i32) = (390, 844);
 
 const INIT: &str = include_str!("init.js");
+const GRAPHICS: &str = include_str!("graphics.js");
 
 impl Run<'_> {
     /// Carries out the plan. Gives the desktop view at its end.
@@ -112,9 +113,9 @@ impl Run<'_> {
     pub(in crate::sandbox) async fn load(&mut self, seed: u64) -> Result<Option<Vec<u8>>, Stop> {
         self.findings.enter("load");
         self.watch_catches(true);
-        self.look_at_key_names();
+        self.look_at_source();
         self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
-        let init = INIT.replace("SEED", &self.seed.to_string());
+        let init = INIT.replace("GRAPHICS;", GRAPHICS).replace("SEED", &self.seed.to_string());
         let init = init.replace("FINGERLESS", &is_fingerless(self.source).to_string());
         let init = format!("{init}\n{LISTENERS}");
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
@@ -149,6 +150,7 @@ impl Run<'_> {
         let draw = if early.is_some() { Draw::Screenshot } else { Draw::No };
         let view = self.frame(IDLE_FRAME_MS, draw).await?;
         self.look_at_controls(false).await?;
+        self.look_at_styles().await?;
         self.note_drawn().await?;
         self.drawn_at_first.clone_from(&self.drawn);
         self.pace(FULL_PACE_MS).await?;
@@ -247,5 +249,6 @@ impl Run<'_> {
 /// Whether a page listens to touches and never asks them for their fingers. It may ask whether they have a place.
 fn is_fingerless(source: &str) -> bool {
     let listens = source.contains("touchstart") || source.contains("touchmove");
-    listens && !source.contains("ouches") && !["X' in ", "X\" in "].iter().any(|asked| source.contains(asked))
+    let asked = ["X' in ", "X\" in ", "X ??", "X ||", "X ==", "X !=", "typeof "];
+    listens && !source.contains("ouches") && !asked.iter().any(|asked| source.contains(asked))
 }

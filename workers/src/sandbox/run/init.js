@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, DOMRect, DOMRectReadOnly, Element, Error, ErrorEvent, HTMLCanvasElement, HTMLInputElement, Map, Math, MouseEvent, Object, Reflect, Set, String, TouchEvent, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
+  const { Array, getComputedStyle, DOMRect, DOMRectReadOnly, Element, Error, ErrorEvent, HTMLCanvasElement, HTMLInputElement, Map, Math, MouseEvent, Object, Reflect, Set, String, TouchEvent, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -98,12 +98,18 @@
     };
     new MutationObserver(count).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
   }, { once: true });
-  // What the page as a whole wears: its theme. And what could be read before it was used, with what it wore then, for audit.js.
-  const worn = () => [document.documentElement, document.body].flatMap((element) => [...(element?.attributes ?? [])].map(({ name, value }) => `${name}=${value}`)).join();
+  // What the page as a whole wears: the colours of its theme, and what it is called, which changes before they do. And what
+  // could be read before it was used, with the colours of then, for audit.js.
+  const worn = () => {
+    const wholes = [document.documentElement, document.body].filter(Boolean);
+    const styles = wholes.map((element) => getComputedStyle(element));
+    const names = wholes.map((element) => `${element.getAttribute("class")} ${element.getAttribute("data-theme")}`);
+    return { colours: styles.map(({ color, backgroundColor }) => `${color} ${backgroundColor}`).join(), names: names.join().replace(/\d/g, "") };
+  };
   const legible = new Map();
   addEventListener("mondo:beats", ({ detail }) => {
     used = ahead;
-    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats, legible, worn, later: (task, ms) => later.call(globalThis, task, ms) });
+    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats, legible, worn, isEmptied: (canvas) => emptied.has(canvas), later: (task, ms) => later.call(globalThis, task, ms) });
   });
   // The functions that wait for a frame, how often each, and how often one asked for itself that waited already: a loop
   // that was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
@@ -111,8 +117,8 @@
   let running = null, doubled = 0, doubledBy = "";
   // The frame for which it was called last, counted from 1, and when.
   let frame = 0, frameAt = -1;
-  // Waits for what was drawn in it, where that takes its time.
-  let drawn = null;
+  // Waits for what was drawn in it, where that takes its time, and notes that something was left out.
+  let awaited = null, leftOut = null;
   const nameOf = (handler) => {
     try {
       return String(handler.name).slice(0, 40) || "a function";
@@ -148,8 +154,9 @@
         callback(time);
       } finally {
         running = null;
-        drawn?.();
-        drawn = null;
+        awaited?.();
+        leftOut?.();
+        awaited = leftOut = null;
       }
     }, pace);
     numbers.set(number, callback);
@@ -231,182 +238,13 @@
   for (const name of ["getCurrentPosition", "watchPosition"]) refused(Geolocation && Geolocation.prototype, name, "geolocation." + name);
   refused(Notification, "requestPermission", "Notification.requestPermission");
 
-  for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {
-    if (!kind) continue;
-    const { COMPILE_STATUS, LINK_STATUS, prototype } = kind;
-    const { getShaderParameter, getShaderInfoLog, getProgramParameter, getProgramInfoLog } = prototype;
-    const check = (name, status, parameter, log, words) => wrap(prototype, name, (self, [made], go) => {
-      const result = go();
-      if (made && parameter.call(self, made, status) === false) note("graphics", words + (log.call(self, made) || ""));
-      return result;
-    });
-    check("compileShader", COMPILE_STATUS, getShaderParameter, getShaderInfoLog, "a shader does not compile: ");
-    check("linkProgram", LINK_STATUS, getProgramParameter, getProgramInfoLog, "a program does not link: ");
-  }
-
-  // A shape whose place is not a number is not drawn, and nobody is told. A line may leave out some of its points like
-  // that; a whole path of such points is nothing.
-  const apply = Reflect.apply;
-  const losses = new Set();
-  const lost = (name) => {
-    if (losses.has(name)) return;
-    losses.add(name);
-    note("lost", name);
-  };
-  const { CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D } = globalThis;
-  for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D]) {
-    const shapes = holder?.prototype;
-    if (!shapes) continue;
-    const replace = (name, make) => {
-      const own = Object.getOwnPropertyDescriptor(shapes, name);
-      if (own?.configurable && typeof own.value === "function") Object.defineProperty(shapes, name, { ...own, value: make(own.value) });
-    };
-    for (const name of ["arc", "ellipse", "rect", "roundRect", "fillRect", "strokeRect", "translate"]) {
-      replace(name, (draw) => ({ [name](x, y, width, height) {
-        draws += 1;
-        if (x !== x || y !== y || width !== width || height !== height) lost(name);
-        return apply(draw, this, arguments);
-      } })[name]);
-    }
-    replace("drawImage", (draw) => function drawImage(image, x, y) {
-      draws += 1;
-      if (image instanceof HTMLCanvasElement && !this.watches) isRead = true;
-      if (x !== x || y !== y) lost("drawImage");
-      return apply(draw, this, arguments);
-    });
-    // Of the path that is being made: on what, and how many lines of it have a place and how many have none.
-    let on = null, placed = 0, unplaced = 0;
-    // A page may draw each line by itself: nothing is drawn where a whole frame has only such lines.
-    const linesMin = 5;
-    replace("beginPath", (begin) => function beginPath() {
-      [on, placed, unplaced] = [this, 0, 0];
-      return apply(begin, this, arguments);
-    });
-    replace("moveTo", (draw) => function moveTo(x, y) {
-      if (x !== x || y !== y) unplaced += 1;
-      return apply(draw, this, arguments);
-    });
-    replace("lineTo", (draw) => function lineTo(x, y) {
-      if (x !== x || y !== y) unplaced += 1;
-      else placed += 1;
-      return apply(draw, this, arguments);
-    });
-    for (const name of ["stroke", "fill"]) {
-      replace(name, (draw) => ({ [name]() {
-        draws += 1;
-        if (on === this && placed > 0) paths.drawn += 1;
-        else if (on === this && unplaced > 0) {
-          paths.lost += 1;
-          if (unplaced > 1 || (before.lost >= linesMin && !before.drawn)) lost("lineTo");
-        }
-        return apply(draw, this, arguments);
-      } })[name]);
-    }
-    for (const name of ["fillText", "strokeText"]) {
-      replace(name, (draw) => ({ [name](text, x, y) {
-        draws += 1;
-        if (x !== x || y !== y) lost(name);
-        return apply(draw, this, arguments);
-      } })[name]);
-    }
-  }
-
-  wrap(CanvasRenderingContext2D?.prototype, "putImageData", (self, values, go) => {
-    draws += 1;
-    return go();
-  });
-
-  // Without a graphics card, shaders cost far more than all else, and a page is called for many frames that nobody is
-  // shown: of what it draws in them straight into itself, most is left out, the more the larger it is, and what it draws is
-  // waited for. One that reads what it has drawn, or copies it to another canvas, draws it all.
-  const pixelsPerFrame = 50_000, framesPerDrawingMax = 16;
-  const elsewhere = new WeakMap();
-  let isRead = false;
-  // How many frames pass from one drawing to the next; none where it is another size that was drawn last.
-  const drawnPixels = new WeakMap();
-  const pixelsOf = ({ drawingBufferWidth, drawingBufferHeight }) => drawingBufferWidth * drawingBufferHeight;
-  const framesPerDrawing = (context) => {
-    const pixels = pixelsOf(context);
-    return drawnPixels.get(context) === pixels ? Math.min(framesPerDrawingMax, Math.ceil(pixels / pixelsPerFrame)) : 1;
-  };
-  for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {
-    if (!kind) continue;
-    const { prototype, READ_FRAMEBUFFER, PIXEL_PACK_BUFFER_BINDING, RGBA, UNSIGNED_BYTE } = kind;
-    const { readPixels, getParameter } = prototype;
-    // `finish` does not wait in this browser; who reads a pixel has to.
-    const drew = (context) => {
-      drawnPixels.set(context, pixelsOf(context));
-      if (pixelsOf(context) <= pixelsPerFrame || elsewhere.get(context)) return;
-      const isPacked = PIXEL_PACK_BUFFER_BINDING && getParameter.call(context, PIXEL_PACK_BUFFER_BINDING);
-      if (!isPacked) readPixels.call(context, 0, 0, 1, 1, RGBA, UNSIGNED_BYTE, new Uint8Array(4));
-    };
-    for (const name of ["clear", "drawArrays", "drawElements", "drawArraysInstanced", "drawElementsInstanced", "drawRangeElements"]) {
-      wrap(prototype, name, (self, values, go) => {
-        if (name !== "clear") draws += 1;
-        const every = framesPerDrawing(self);
-        const isFree = every === 1 || !running || isRead || elsewhere.get(self) || !self.canvas.isConnected;
-        if (!isFree && frame % every !== 1) return undefined;
-        if (running) drawn = () => drew(self);
-        return go();
-      });
-    }
-    wrap(prototype, "bindFramebuffer", (self, [target, buffer], go) => {
-      if (target !== READ_FRAMEBUFFER) elsewhere.set(self, Boolean(buffer));
-      return go();
-    });
-    wrap(prototype, "readPixels", (self, values, go) => {
-      isRead = true;
-      return go();
-    });
-  }
-  for (const name of ["toDataURL", "toBlob", "captureStream"]) {
-    wrap(HTMLCanvasElement.prototype, name, (self, values, go) => {
-      isRead = true;
-      return go();
-    });
-  }
+  GRAPHICS;
 
   // A touch has no place, its fingers have. Where the page never asks for those, nobody misses what is added here.
   for (const name of FINGERLESS ? ["clientX", "pageX", "offsetX", "screenX"] : []) {
     const get = () => note("fingerless", name);
     Object.defineProperty(TouchEvent.prototype, name, { configurable: true, get });
   }
-
-  // A canvas that style has made larger or smaller than it is drawn: to a page that asks where it lies when it is pressed, and
-  // never how large it is, the press is elsewhere in it.
-  const rectangles = new WeakMap();
-  const { get: current } = Object.getOwnPropertyDescriptor(globalThis, "event") ?? {};
-  const { get: widthOf } = Object.getOwnPropertyDescriptor(DOMRect.prototype, "width");
-  const stretchMin = 0.1;
-  const here = location.href;
-  const isOfPage = () => new Error().stack.includes(here);
-  let stretched = null, isMeasured = false;
-  wrap(Element.prototype, "getBoundingClientRect", (self, values, go) => {
-    const rectangle = go();
-    if (self instanceof HTMLCanvasElement) rectangles.set(rectangle, self);
-    return rectangle;
-  });
-  for (const [holder, name] of [[DOMRect, "width"], [DOMRect, "height"], [DOMRectReadOnly, "right"], [DOMRectReadOnly, "bottom"]]) {
-    wrap(holder.prototype, name, (self, values, go) => {
-      isMeasured ||= rectangles.has(self) && isOfPage();
-      return go();
-    });
-  }
-  for (const [holder, name] of [[DOMRect, "x"], [DOMRectReadOnly, "left"]]) {
-    wrap(holder.prototype, name, (self, values, go) => {
-      const canvas = stretched ? null : rectangles.get(self);
-      const event = canvas && current?.call(globalThis);
-      const isPressed = event instanceof MouseEvent || event instanceof TouchEvent;
-      if (isPressed && Math.abs(widthOf.call(self) / canvas.width - 1) > stretchMin) {
-        const name = canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas";
-        stretched = `${name} is ${canvas.width} px wide and shown ${Math.round(widthOf.call(self))} px wide\n${new Error().stack}`;
-      }
-      return go();
-    });
-  }
-  listen("mondo:coverage", () => {
-    if (stretched && !isMeasured) send(encode(["stretched", stretched, "", 0, 0]));
-  });
 
   // What a colour or a date is picked from is a window of its own. Nothing draws it here, and while it is open nothing
   // else is drawn either; the driver gives such fields their values itself.

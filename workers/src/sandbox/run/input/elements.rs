@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Point, keys};
+use super::{Point, keys, rounds::says};
 use crate::sandbox::{
     browser::cdp::CdpError,
     findings::Observation,
@@ -36,8 +36,9 @@ const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.
 /// How far the wheel is turned in the second round: to the end of most scales.
 const NOTCHES: usize = 8;
 
-/// Words of a button that closes something, and half the page time in which it has closed.
+/// Words of a button that closes something, the most words that it has, and half the page time in which it has closed.
 const CLOSING: [&str; 6] = ["close", "cancel", "dismiss", "×", "✕", "✖"];
+const CLOSING_WORDS_MAX: usize = 3;
 const CLOSED_MS: f64 = 500.0;
 
 /// The rarer inputs that are used one after the other. Fingers are for the phone.
@@ -63,6 +64,12 @@ static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
 
 /// Called on what `probe.js` found.
 const PLACE_ONE: &str = "function (index) { return this.place(index); }";
+/// The same: whether the dialog in which something was placed last is still there, and says what it said.
+const STILL_OPEN: &str = "function () {
+  const { dialog, text } = this.opened ?? {};
+  const visible = { visibilityProperty: true, opacityProperty: true };
+  return Boolean(dialog?.isConnected && dialog.checkVisibility(visible) && dialog.textContent === text);
+}";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
 const TURN_ONE: &str = "function (index, notches) { this.turn(index, notches); }";
 const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
@@ -124,7 +131,7 @@ struct Placed {
     words: String,
     beats: u64,
     worn: String,
-    dialog: bool,
+    in_dialog: bool,
     shapes: Vec<(f64, f64)>,
 }
 
@@ -134,8 +141,10 @@ pub(in crate::sandbox::run) struct Reachable {
     pub(in crate::sandbox::run) area: Area,
     /// How many frames the page has asked for.
     pub(super) beats: u64,
+    /// The theme of the page.
+    worn: String,
     /// It is in something that is open over the page.
-    pub(super) dialog: bool,
+    in_dialog: bool,
     /// What is in it to aim at.
     pub(super) shapes: Vec<Point>,
 }
@@ -174,9 +183,12 @@ impl Run<'_> {
         again: bool,
         random: &mut ChaCha8Rng,
     ) -> Result<Option<u64>, Stop> {
-        let Some(Reachable { usable, area, beats, dialog, .. }) = self.place(elements, index).await? else {
-            return Ok(None);
-        };
+        let Some(mut there) = self.place(elements, index).await? else { return Ok(None) };
+        if self.look_at_theme(mem::take(&mut there.worn)).await? {
+            let Some(again) = self.place(elements, index).await? else { return Ok(None) };
+            there = again;
+        }
+        let Reachable { usable, area, beats, in_dialog, .. } = there;
         match usable.kind.as_str() {
             "draggable" => {
                 self.click(&usable.words, area.at(0.5, 0.5)).await?;
@@ -194,8 +206,8 @@ impl Run<'_> {
             _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
             _ => self.use_element(&usable, area, again, random).await?,
         }
-        if dialog && closes(&usable.words) {
-            self.look_at_closed(elements, index, &usable.words).await?;
+        if in_dialog && closes(&usable.words) {
+            self.look_at_closed(elements, &usable.words).await?;
         }
         for extra in usable.extras.iter().filter(|extra| USED.contains(&extra.as_str())) {
             // It may be elsewhere by now: dragged, for one.
@@ -212,17 +224,12 @@ impl Run<'_> {
         Ok(Some(beats))
     }
 
-    /// Reports a button that was pressed to close what is open over the page, and is still there.
-    async fn look_at_closed(
-        &mut self,
-        elements: &mut Elements,
-        index: usize,
-        words: &str,
-    ) -> Result<(), Stop> {
-        self.pass(CLOSED_MS).await?;
+    /// Reports a button that was pressed to close what is open over the page, and did not.
+    async fn look_at_closed(&mut self, elements: &Elements, words: &str) -> Result<(), Stop> {
+        // What fades begins to with the first, and has done so with the second.
         self.frame(CLOSED_MS, Draw::No).await?;
-        let now = self.place(elements, index).await?;
-        if now.is_some_and(|now| now.dialog && now.usable.words == words) {
+        self.frame(CLOSED_MS, Draw::No).await?;
+        if self.call_on(elements, STILL_OPEN, Vec::new()).await? == Value::Bool(true) {
             let message = format!("{words} closes nothing: what is open over the page stays there");
             self.found(Observation::advice(FindingClass::Control, &message, None));
         }
@@ -362,21 +369,14 @@ impl Run<'_> {
         elements: &mut Elements,
         index: usize,
     ) -> Result<Option<Reachable>, Stop> {
-        let Some(mut placed) = self.placed(elements, index).await? else { return Ok(None) };
-        if self.look_at_theme(mem::take(&mut placed.worn)).await? {
-            let Some(again) = self.placed(elements, index).await? else { return Ok(None) };
-            placed = again;
-        }
-        let Placed { area, words, beats, dialog, shapes, .. } = placed;
+        let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
+        let Ok(Placed { area, words, beats, worn, in_dialog, shapes }) = serde_json::from_value(told) else {
+            return Ok(None);
+        };
         let Some(usable) = elements.list.get_mut(index) else { return Ok(None) };
         usable.words = words;
         let shapes = shapes.into_iter().map(|(x, y)| Point { x, y }).collect();
-        Ok(Some(Reachable { usable: usable.clone(), area, beats, dialog, shapes }))
-    }
-
-    async fn placed(&mut self, elements: &Elements, index: usize) -> Result<Option<Placed>, Stop> {
-        let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
-        Ok(serde_json::from_value(told).ok())
+        Ok(Some(Reachable { usable: usable.clone(), area, beats, worn, in_dialog, shapes }))
     }
 
     /// Calls a function on what `probe.js` found, and gives what it gives: null where the page has loaded itself anew
@@ -446,8 +446,8 @@ impl Run<'_> {
 
 /// Whether a button is called so that it closes something.
 fn closes(words: &str) -> bool {
-    let label = words.split('"').nth(1).unwrap_or_default().to_lowercase();
-    CLOSING.iter().any(|word| label.starts_with(word))
+    let label = words.split('"').nth(1).unwrap_or_default();
+    label.split_whitespace().count() <= CLOSING_WORDS_MAX && says(label, &CLOSING)
 }
 
 fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {

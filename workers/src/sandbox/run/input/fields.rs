@@ -29,7 +29,7 @@ const SEARCH_ONE: &str = "function (index, word) { return this.search(index, wor
 
 /// Page time in which a search has found something, and as often as that is waited for, in milliseconds.
 const FOUND_MS: f64 = 500.0;
-const FOUND_WAITS: u32 = 4;
+const FOUND_WAITS: u32 = 3;
 
 impl Run<'_> {
     /// Writes into a field; one that wants to know is left empty before.
@@ -70,7 +70,7 @@ impl Run<'_> {
         random: &mut ChaCha8Rng,
     ) -> Result<(), Stop> {
         if usable.wants("search") {
-            self.search(elements, index).await?;
+            self.search(elements, index, &usable.words).await?;
         }
         let is_number = usable.kind == "number";
         let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
@@ -103,29 +103,50 @@ impl Run<'_> {
     }
 
     /// Searches for what stands in the list that is searched, and reports a field by which none of it is found.
-    async fn search(&mut self, elements: &mut Elements, index: usize) -> Result<(), Stop> {
+    async fn search(&mut self, elements: &mut Elements, index: usize, field: &str) -> Result<(), Stop> {
+        // What was written there before has left little of the list.
+        self.write_and_look(elements, index, "", None).await?;
         let words = self.call_on(elements, SEARCH_ONE, vec![index.into(), Value::Null]).await?;
         let words: Vec<String> = serde_json::from_value(words).unwrap_or_default();
-        let mut name = None;
-        for word in &words {
-            let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? else {
-                return Ok(());
-            };
-            self.write_over(&usable.words, area.at(0.5, 0.5), word).await?;
-            name = Some(usable.words);
-            for _ in 0..FOUND_WAITS {
-                self.pass(FOUND_MS).await?;
-                let shows = vec![index.into(), word.as_str().into()];
-                if self.call_on(elements, SEARCH_ONE, shows).await? != Value::Bool(false) {
-                    return Ok(());
-                }
+        let mut missed = Vec::new();
+        for word in words {
+            // The page may have written something else in its place by itself.
+            if !self.write_and_look(elements, index, "", Some(&word)).await? {
+                continue;
             }
+            if self.write_and_look(elements, index, &word, Some(&word)).await? {
+                return Ok(());
+            }
+            missed.push(word);
         }
-        if let Some(name) = name {
-            let message =
-                format!("{name} finds nothing: {} stood in the list, and went with it", words.join(", "));
+        if !missed.is_empty() {
+            let missed = missed.join(", ");
+            let message = format!("{field} finds nothing: {missed} stood in the list, and went with it");
             self.found(Observation::advice(FindingClass::Control, &message, None));
         }
         Ok(())
+    }
+
+    /// Writes this into a field in the place of what it says, and gives whether a word can be read on the page then or soon
+    /// after. A field that a person could no longer use hides nothing.
+    async fn write_and_look(
+        &mut self,
+        elements: &mut Elements,
+        index: usize,
+        text: &str,
+        word: Option<&str>,
+    ) -> Result<bool, Stop> {
+        let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? else {
+            return Ok(true);
+        };
+        self.write_over(&usable.words, area.at(0.5, 0.5), text).await?;
+        for _ in 0..FOUND_WAITS {
+            self.pass(FOUND_MS).await?;
+            let shows = vec![index.into(), word.into()];
+            if word.is_some() && self.call_on(elements, SEARCH_ONE, shows).await? != Value::Bool(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

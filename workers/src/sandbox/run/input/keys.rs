@@ -80,6 +80,19 @@ pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool 
     mentions_keyboard(source) && (names(source, name) || names(source, code))
 }
 
+/// Whether the source keeps this key from the browser, if only now and then: it says so just behind the key's name.
+pub(in crate::sandbox) fn prevents(source: &str, name: &str, code: &str) -> bool {
+    [name, code].iter().flat_map(|key| source.match_indices(key)).any(|(at, key)| {
+        let quoted = source.get(..at).is_some_and(|before| before.ends_with(['"', '\'', '`']));
+        let behind: String =
+            source.get(at + key.len()..).unwrap_or_default().chars().take(PREVENT_CHARS).collect();
+        quoted && behind.contains("preventDefault")
+    })
+}
+
+/// How far behind the name of a key it is looked for what is done with the key.
+const PREVENT_CHARS: usize = 120;
+
 /// Whether the source says the name of this key: in quotes, or as what a table of keys has.
 fn names(source: &str, key: &str) -> bool {
     let of_table = || [format!(".{key}"), format!("{key}:")].iter().any(|entry| source.contains(entry));
@@ -95,7 +108,9 @@ fn names_space(source: &str) -> bool {
     quoted.iter().flat_map(|quoted| source.match_indices(quoted)).any(|(at, quoted)| {
         let before = source.get(..at).unwrap_or_default().trim_end();
         let after = source.get(at + quoted.len()..).unwrap_or_default().trim_start();
-        let is_equal = before.ends_with("==") && !before.trim_end_matches('=').ends_with('!');
+        let is_equal = before.ends_with("==") && !before.trim_end_matches('=').ends_with('!')
+            || after.starts_with("==")
+            || [".has(", ".get("].iter().any(|asked| before.ends_with(asked));
         let is_compared = is_equal || before.ends_with("case");
         let is_listed = before.ends_with('[') || before.ends_with(',') && after.starts_with([',', ']']);
         is_compared || is_listed || after.starts_with(':') && !before.ends_with('?')
@@ -135,6 +150,14 @@ pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str
             OTHER_NAMES.map(|(taken, name)| (format!("{way}{quote}{taken}{quote}"), name))
         })
         .find(|(written, name)| has_whole(source, written) && !quotes(source, name))
+}
+
+/// Whether the source waits for keys that write nothing with an event that only those send that do.
+pub(in crate::sandbox) fn waits_for_no_character(source: &str) -> bool {
+    let others = ["keydown", "keyup"].iter().any(|name| source.contains(name));
+    let begins =
+        |name: &&str| ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{name}")));
+    source.contains("keypress") && !others && ["Arrow", "Escape"].iter().any(begins)
 }
 
 /// Whether the source has this, and not as the end of a longer name.
@@ -244,6 +267,20 @@ mod tests {
         assert_eq!(added("keydown; const notes = { a: 262, s: 294 }"), ["a", "s"]);
         assert_eq!(added("keydown; if (e.ctrlKey && e.key === 'z') undo()"), ["z", "Control+z"]);
         assert!(added("keydown; e.keyCode; width = 770; depth == 7700").is_empty());
+    }
+
+    #[test]
+    fn a_key_that_is_prevented_in_a_game_only_is_known() {
+        let source = "if (!plays) return; if (e.key === 'ArrowUp') { up = true; e.preventDefault(); }";
+        assert!(prevents(source, "ArrowUp", "ArrowUp"));
+        assert!(!prevents(source, "ArrowDown", "ArrowDown") && !prevents(source, " ", "Space"));
+    }
+
+    #[test]
+    fn arrows_send_no_keypress() {
+        assert!(waits_for_no_character("onkeypress = e => { if (e.key === 'ArrowUp') go() }"));
+        assert!(!waits_for_no_character("onkeypress = e => { if (e.key === 'w') go() }"));
+        assert!(!waits_for_no_character("onkeydown = e => { if (e.key === 'ArrowUp') go() }; keypress"));
     }
 
     #[test]

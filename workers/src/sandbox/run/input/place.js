@@ -1,7 +1,7 @@
 // A function of the list that probe.js gives: where the element with this index is now, as
-// { area, words, beats, worn, dialog, shapes }: left, top, width and height of its visible part in CSS pixels, what it is
+// { area, words, beats, worn, in_dialog, shapes }: left, top, width and height of its visible part in CSS pixels, what it is
 // called now, how many frames the page has asked for, what the page as a whole wears, its theme, whether it is in something
-// that is open over the page, and where in it something is that a person could aim at. Null when a person could not use it.
+// that is open over the page, which is kept with its text as `opened`, and where in it something is that a person could aim at. Null when a person could not use it.
 function (index) {
   const entry = this[index];
   if (!entry.element.isConnected) this.renew(entry);
@@ -31,6 +31,7 @@ function (index) {
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
   const dialog = element.closest("dialog,[role=dialog],[role=alertdialog],[aria-modal=true],.modal,.lightbox,.popup,.dialog");
   const isOver = (layer) => layer && layer !== document.body && (getComputedStyle(layer).position === "fixed" || isOver(layer.parentElement));
+  this.opened = dialog && isOver(dialog) ? { dialog, text: dialog.textContent } : null;
   const shapes = [];
   const shapesMax = 20;
   let looks = 100;
@@ -42,5 +43,5 @@ function (index) {
     const at = [from + wide / 2, down + high / 2];
     if (document.elementFromPoint(...at) === inner) shapes.push(at);
   }
-  return { area: [left, top, right - left, bottom - top], words: this.wordsOf(entry), beats: this.beats(), worn: this.worn(), dialog: Boolean(dialog && isOver(dialog)), shapes };
+  return { area: [left, top, right - left, bottom - top], words: this.wordsOf(entry), beats: this.beats(), worn: this.worn(), in_dialog: Boolean(this.opened), shapes };
 }

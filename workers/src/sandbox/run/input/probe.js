@@ -91,7 +91,7 @@
     return asked.detail;
   };
   found.beats = () => ask().beats ?? 0;
-  found.worn = () => ask().worn?.() ?? "";
+  found.worn = () => Object.values(ask().worn?.() ?? {}).join();
   // What fails then is ours, and none of the page's: it may have a `focus` of its own that throws.
   found.later = (task, ms) => ask().later?.(() => {
     try {

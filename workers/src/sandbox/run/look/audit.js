@@ -109,12 +109,15 @@
   asked.initCustomEvent("mondo:beats", false, false, {});
   document.dispatchEvent.call(window, asked);
   const { legible = new Map(), worn } = asked.detail;
-  const wears = worn?.();
+  const wears = worn?.().colours;
+  // While one theme passes into another, nothing is told of contrasts.
+  const { CSSTransition } = window;
+  const isPassing = document.getAnimations().some((animation) => CSSTransition && animation instanceof CSSTransition && animation.playState === "running");
   const isHidden = (element) => legible.has(element) && legible.get(element) !== wears;
   const read = [];
   let looked = 0;
   for (const element of document.querySelectorAll("body *")) {
-    if (looked >= 150) break;
+    if (looked >= 150 || isPassing) break;
     const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && node.data.trim());
     // What is crossed out is done with.
     if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;

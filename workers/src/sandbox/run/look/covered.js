@@ -25,7 +25,10 @@
     // Whatever it says. A control that cannot be seen lies over what stands for it.
     let layer = on;
     while (layer.parentElement && isUnseen(layer.parentElement)) layer = layer.parentElement;
-    return layer.matches("a,button") || on.matches("input,select,textarea,label") ? [] : found(wordsOf(layer));
+    // What is over a card may come when a mouse is over the card.
+    const { parentElement: card } = layer;
+    const isHovered = card !== document.body && card.contains(element) && [...document.querySelectorAll("style")].some((style) => style.textContent.includes(":hover"));
+    return isHovered || layer.matches("a,button") || on.matches("input,select,textarea,label") ? [] : found(wordsOf(layer));
   }
   const style = getComputedStyle(on);
   const clear = /^(rgba\(.*, 0\)|transparent)$/.test(style.backgroundColor) && style.backgroundImage === "none";

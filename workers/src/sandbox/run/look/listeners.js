@@ -6,7 +6,7 @@
   delete globalThis.__mondoReport;
   const encode = JSON.stringify;
   // As in init.js, the browser's own: a page may declare a `Node` or a `Map` of its own.
-  const { Map, Node, Reflect, String, performance } = globalThis;
+  const { Element, Map, Node, Reflect, String, performance } = globalThis;
   const register = EventTarget.prototype.addEventListener;
   const pathOf = Event.prototype.composedPath;
   const { get: stampOf } = Object.getOwnPropertyDescriptor(Event.prototype, "timeStamp");
@@ -56,17 +56,20 @@
   // own means to.
   let typed = null;
   const lookAtTyped = () => {
-    if (typed?.event.defaultPrevented) send(encode(["typeless", typed.event.key, typed.words, 0, 0]));
+    const { event, field, value, words } = typed ?? {};
     typed = null;
+    if (!event?.defaultPrevented || field.value !== value || known.size >= targetsMax) return;
+    if (field.checkVisibility({ visibilityProperty: true, opacityProperty: true })) send(encode(["typeless", event.key, words, 0, 0]));
   };
   const noteTyped = (event, path) => {
     lookAtTyped();
     const [field] = path;
-    const writes = event.isTrusted && event.key.length === 1 && !event.ctrlKey && !event.metaKey;
-    const isText = field.matches?.("textarea,input:not([type]),input[type=text],input[type=search],input[type=email]") && !field.readOnly;
+    if (!event.isTrusted || !(field instanceof Element)) return;
+    const writes = event.key.length === 1 && !event.ctrlKey && !event.metaKey;
+    const isText = field.matches("textarea,input:not([type]),input[type=text],input[type=search],input[type=email]") && !field.readOnly;
     const roots = [globalThis, document, document.documentElement, document.body];
     const isOwn = path.some((target) => !roots.includes(target) && ["keydown", "keypress", "beforeinput"].some((type) => known.get(target)?.has(type)));
-    if (writes && isText && !isOwn) typed = { event, words: wordsOf(field) };
+    if (writes && isText && !isOwn) typed = { event, field, value: field.value, words: wordsOf(field) };
   };
   const noteScroll = () => {
     const since = performance.now() - 150;

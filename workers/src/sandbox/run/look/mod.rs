@@ -3,6 +3,7 @@
 
 pub(in crate::sandbox) mod coverage;
 mod screen;
+mod units;
 
 use chromiumoxide::cdp::{
     browser_protocol::system_info::GetProcessInfoParams, js_protocol::runtime::EvaluateParams,
@@ -48,6 +49,7 @@ const LOOPS: &str = "(() => {
 
 const DRAWN: &str = include_str!("drawn.js");
 const TEXTS: &str = include_str!("texts.js");
+const STYLES: &str = include_str!("styles.js");
 const COVERED: &str = include_str!("covered.js");
 const OVERFLOW: &str = include_str!("overflow.js");
 
@@ -66,6 +68,13 @@ struct Text {
     before: String,
     message: String,
     tag: String,
+}
+
+/// What `styles.js` gives.
+#[derive(Deserialize)]
+struct Misspelt {
+    written: String,
+    name: String,
 }
 
 /// What `covered.js` gives.
@@ -121,15 +130,36 @@ impl Run<'_> {
     pub(super) async fn look_at_theme(&mut self, worn: String) -> Result<bool, Stop> {
         let is_new = self.themes.len() < THEMES_MAX && self.themes.insert(worn) && self.themes.len() > 1;
         if is_new {
-            self.pass(THEME_MS).await?;
+            self.frame(THEME_MS, Draw::No).await?;
             self.frame(THEME_MS, Draw::No).await?;
             self.look_at_controls(true).await?;
         }
         Ok(is_new)
     }
 
-    /// Reports a key that the page waits for by a name that no browser gives it.
-    pub(super) fn look_at_key_names(&mut self) {
+    /// Reports what the page's style sheets say in vain.
+    pub(super) async fn look_at_styles(&mut self) -> Result<(), Stop> {
+        for Misspelt { written, name } in self.read::<Vec<Misspelt>>(STYLES).await?.unwrap_or_default() {
+            let place = classify::find(self.source, &format!("{written}:"));
+            let message = format!("no browser knows the property `{written}`: it is called `{name}`");
+            self.found(Observation::advice(FindingClass::Graphics, &message, place));
+        }
+        Ok(())
+    }
+
+    /// Reports what the source alone says: a key that is waited for in vain, a length without a unit.
+    pub(super) fn look_at_source(&mut self) {
+        if let Some(written) = units::unitless(self.source) {
+            let message = format!("`{written}` has no unit, and is ignored");
+            let place = classify::find(self.source, written);
+            self.found(Observation::advice(FindingClass::Graphics, &message, place));
+        }
+        if keys::waits_for_no_character(self.source) {
+            let message = "keys that write nothing, like arrows, send no \"keypress\": listen to \"keydown\"";
+            let named = ["'keypress'", "\"keypress\"", "onkeypress"];
+            let place = named.iter().find_map(|name| classify::find(self.source, name));
+            self.found(Observation::advice(FindingClass::Control, message, place));
+        }
         if let Some((written, name)) = keys::misnamed(self.source) {
             let message = format!("`{written}` is never so: the browser calls that key \"{name}\"");
             let place = classify::find(self.source, &written);
