@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{Run, Stop};
 
 /// Tasks in a row before time passes all the same: it must not stand still for a page that posts itself messages.
-const TASKS_PER_MOMENT_MAX: i64 = 1000;
+const TASKS_PER_MOMENT_MAX: i64 = 500;
 
 /// Each step ends a microsecond later in its millisecond than the step before; after so many that begins anew, which is
 /// after more steps than most pages get.

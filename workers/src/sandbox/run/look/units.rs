@@ -12,9 +12,8 @@ const LENGTHS_FROM_ELSEWHERE: [&str; 9] =
 
 /// Where a length of `style` is first set to something that can only be a number, if nothing that the source says has a unit.
 pub(super) fn unitless(source: &str) -> Option<&str> {
-    let quoted =
-        |unit: &&str| ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("{unit}{quote}")));
-    if UNITS.iter().any(|unit| quoted(&unit)) {
+    let quoted = |unit: &str| ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("{unit}{quote}")));
+    if UNITS.iter().any(|unit| quoted(unit)) {
         return None;
     }
     LENGTHS.iter().find_map(|name| {
