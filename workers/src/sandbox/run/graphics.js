@@ -111,12 +111,12 @@ const pixelsOf = ({ drawingBufferWidth, drawingBufferHeight }) => drawingBufferW
 const isLeftOut = (context) => {
   const { canvas } = context;
   if (!running || goesOn || elsewhere.get(context) || !canvas.isConnected) return false;
-  const before = shown.get(canvas) ?? { frame: 0, frames: 0, at: 0, pixels: 0, isLeftOut: false };
-  if (before.frame === frame) return before.isLeftOut;
+  const last = shown.get(canvas) ?? { frame: 0, frames: 0, at: 0, pixels: 0, isLeftOut: false };
+  if (last.frame === frame) return last.isLeftOut;
   const pixels = pixelsOf(context);
   const every = Math.min(framesPerDrawingMax, Math.ceil(pixels / pixelsPerFrame));
-  const isDue = before.frames < firstFrames || before.pixels !== pixels || frameAt - before.at >= every * pace;
-  shown.set(canvas, { frame, frames: before.frames + 1, at: isDue ? frameAt : before.at, pixels, isLeftOut: !isDue });
+  const isDue = last.frames < firstFrames || last.pixels !== pixels || frameAt - last.at >= every * pace;
+  shown.set(canvas, { frame, frames: last.frames + 1, at: isDue ? frameAt : last.at, pixels, isLeftOut: !isDue });
   if (!isDue) leftOut = () => { goesOn ||= !waiting.size; };
   return !isDue;
 };
@@ -178,7 +178,7 @@ const { get: eventNow } = Object.getOwnPropertyDescriptor(globalThis, "event") ?
 const { get: clientWidthOf } = Object.getOwnPropertyDescriptor(Element.prototype, "clientWidth");
 const stretchMin = 0.1;
 const here = location.href;
-const isOfPage = () => new Error().stack.includes(here);
+const isOfPage = () => String(new Error().stack).includes(here);
 const holdsCanvas = (element) => element instanceof HTMLCanvasElement || element.getElementsByTagName("canvas").length > 0;
 let stretched = null, isMeasured = false;
 wrap(Element.prototype, "getBoundingClientRect", (self, values, go) => {
