@@ -123,7 +123,8 @@ async fn what_only_patience_shows_is_caught() {
 
 /// A list of choices that is left open, fields that are called as the browser calls what it knows of a form, controls that
 /// are shut, a plot that nonsense empties, an animation that waits for its button, one that waits for a gamepad, a shader that
-/// is slow without a graphics card, one that is drawn on demand, and a search, a theme, a box, a map and keys that only look like those that fail.
+/// is slow without a graphics card, one that is drawn on demand, canvases that are empty until they are wanted, and a search, a
+/// theme, a box, a map and keys that only look like those that fail.
 #[tokio::test]
 async fn good_pages_that_were_accused_are_good() {
     let pool = pool(BackendChoice::Local, 2).await;
@@ -134,17 +135,35 @@ async fn good_pages_that_were_accused_are_good() {
         "clocks_of_two_cities",
         "controls_that_are_shut",
         "field_guide",
+        "flip_book",
         "gamepad_tester",
         "lists_of_choices",
         "plot_of_a_formula",
         "prism_on_demand",
         "race_behind_a_button",
+        "sunrise_once",
         "workbench_of_care",
     ];
     clean.retain(|(name, _)| accused.contains(&name.as_str()));
     assert_eq!(clean.len(), accused.len());
     let (first, second) = clean.split_at(clean.len() / 2);
     tokio::join!(assert_good(&pool, first), assert_good(&pool, second));
+    pool.close().await;
+}
+
+/// The browser used to wait for a frame for ever, in one swipe of two.
+#[tokio::test]
+async fn a_finger_that_swipes_hangs_no_page() {
+    let pool = pool(BackendChoice::Local, 1).await;
+    let faults = corpus::faults(&corpus::fixtures());
+    let fault = faults.iter().find(|fault| fault.name == "f41_finger_without_a_place").unwrap();
+    for _ in 0..6 {
+        let report = run(&pool, &fault.page).await;
+        assert!(report.findings.iter().any(|finding| finding.phase == "phone"), "it is swiped over");
+        let hangs: Vec<_> =
+            report.findings.iter().filter(|found| found.class == FindingClass::Hang).collect();
+        assert!(hangs.is_empty(), "{hangs:?}");
+    }
     pool.close().await;
 }
 

@@ -80,18 +80,20 @@ pub(in crate::sandbox) fn handles(source: &str, name: &str, code: &str) -> bool 
     mentions_keyboard(source) && (names(source, name) || names(source, code))
 }
 
-/// Whether the source keeps this key from the browser, if only now and then: it says so just behind the key's name.
+/// Whether the source keeps this key from the browser, if only now and then or in one place: it says so just behind the key's
+/// name.
 pub(in crate::sandbox) fn prevents(source: &str, name: &str, code: &str) -> bool {
     [name, code].iter().flat_map(|key| source.match_indices(key)).any(|(at, key)| {
-        let quoted = source.get(..at).is_some_and(|before| before.ends_with(['"', '\'', '`']));
+        let is_named =
+            key != " " || source.get(..at).is_some_and(|before| before.ends_with(['"', '\'', '`']));
         let behind: String =
             source.get(at + key.len()..).unwrap_or_default().chars().take(PREVENT_CHARS).collect();
-        quoted && behind.contains("preventDefault")
+        is_named && behind.contains("preventDefault")
     })
 }
 
 /// How far behind the name of a key it is looked for what is done with the key.
-const PREVENT_CHARS: usize = 120;
+const PREVENT_CHARS: usize = 200;
 
 /// Whether the source says the name of this key: in quotes, or as what a table of keys has.
 fn names(source: &str, key: &str) -> bool {
@@ -273,6 +275,8 @@ mod tests {
     fn a_key_that_is_prevented_in_a_game_only_is_known() {
         let source = "if (!plays) return; if (e.key === 'ArrowUp') { up = true; e.preventDefault(); }";
         assert!(prevents(source, "ArrowUp", "ArrowUp"));
+        let table = "const steps = { ArrowUp: -1 }; if (!steps[e.key]) return; e.preventDefault();";
+        assert!(prevents(table, "ArrowUp", "ArrowUp"));
         assert!(!prevents(source, "ArrowDown", "ArrowDown") && !prevents(source, " ", "Space"));
     }
 

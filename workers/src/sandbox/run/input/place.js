@@ -1,7 +1,8 @@
 // A function of the list that probe.js gives: where the element with this index is now, as
 // { area, words, beats, worn, in_dialog, shapes }: left, top, width and height of its visible part in CSS pixels, what it is
 // called now, how many frames the page has asked for, what the page as a whole wears, its theme, whether it is in something
-// that is open over the page, which is kept with its text as `opened`, and where in it something is that a person could aim at. Null when a person could not use it.
+// that is open over the page, which is kept with its text as `opened`, and where in it something is that a person could aim
+// at. Null when a person could not use it.
 function (index) {
   const entry = this[index];
   if (!entry.element.isConnected) this.renew(entry);

@@ -62,7 +62,6 @@
     if (field.checkVisibility({ visibilityProperty: true, opacityProperty: true })) send(encode(["typeless", event.key, words, 0, 0]));
   };
   const noteTyped = (event, path) => {
-    lookAtTyped();
     const [field] = path;
     if (!event.isTrusted || !(field instanceof Element)) return;
     const writes = event.key.length === 1 && !event.ctrlKey && !event.metaKey;
@@ -86,6 +85,7 @@
       noteKey(event, path);
       noteTyped(event, path);
     }
+    if (event.type === "keyup") lookAtTyped();
     if (event.type === "scroll" && event.target === document && pressed.length) noteScroll();
     for (const target of event.bubbles ? path : path.slice(0, 1)) {
       if (onType(target, event.type)) note(target, event.type);
@@ -126,6 +126,7 @@
   watch("click");
   watch("dragover");
   watch("keydown");
+  watch("keyup");
   watch("scroll");
 
   const wordsOf = (target) => {
@@ -137,7 +138,6 @@
   };
   register.call(globalThis, "mondo:coverage", () => {
     look();
-    lookAtTyped();
     if (overs >= oversMin && !allowed) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
     const pairs = new Map();

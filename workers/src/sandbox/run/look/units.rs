@@ -6,14 +6,15 @@ const LENGTHS: [&str; 8] = ["left", "top", "right", "bottom", "width", "height",
 /// By one of these at its end, a text in the page's scripts may be the length that is meant.
 const UNITS: [&str; 10] = ["px", "%", "em", "rem", "vw", "vh", "vmin", "vmax", "pt", "ch"];
 
+const QUOTES: [char; 3] = ['\'', '"', '`'];
+
 /// What is no number, or was a length elsewhere.
 const LENGTHS_FROM_ELSEWHERE: [&str; 9] =
     ["'", "\"", "`", "dataset", "getAttribute", "value", "style", "CSS.", "null"];
 
 /// Where a length of `style` is first set to something that can only be a number, if nothing that the source says has a unit.
 pub(super) fn unitless(source: &str) -> Option<&str> {
-    let quoted = |unit: &str| ['\'', '"', '`'].iter().any(|quote| source.contains(&format!("{unit}{quote}")));
-    if UNITS.iter().any(|unit| quoted(unit)) {
+    if UNITS.iter().any(|unit| QUOTES.iter().any(|quote| ends_a_length(source, &format!("{unit}{quote}")))) {
         return None;
     }
     LENGTHS.iter().find_map(|name| {
@@ -24,6 +25,14 @@ pub(super) fn unitless(source: &str) -> Option<&str> {
             let is_number = !LENGTHS_FROM_ELSEWHERE.iter().any(|other| length.contains(other));
             (is_number && length.trim() != "0").then(|| rest.get(..set.len() + length.len())).flatten()
         })
+    })
+}
+
+/// Whether this stands behind a number, behind what is put into a text, or by itself: `item"` is no `em`.
+fn ends_a_length(source: &str, unit: &str) -> bool {
+    source.match_indices(unit).any(|(at, _)| {
+        let before = source.get(..at).unwrap_or_default();
+        before.ends_with(|symbol: char| symbol.is_ascii_digit() || symbol == '}' || QUOTES.contains(&symbol))
     })
 }
 
@@ -38,6 +47,7 @@ mod tests {
             unitless("bar.style.height = Math.round(share * 100)\n"),
             Some(".style.height = Math.round(share * 100)")
         );
+        assert!(unitless("<li class=\"item\"> fish.style.left = x;").is_some(), "that is no `em`");
     }
 
     #[test]
@@ -45,6 +55,7 @@ mod tests {
         for source in [
             "fish.style.left = x + 'px';",
             "const at = `${x}px`; fish.style.left = at;",
+            "<svg width=\"100%\"> fish.style.left = x;",
             "fish.style.left = 0;",
             "fish.style.left = '';",
             "bar.style.width = bar.dataset.width;",
