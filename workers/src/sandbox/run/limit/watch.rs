@@ -19,8 +19,9 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How often it is read from then on.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Processor seconds that a page's process may use without a sign of life.
-const PAGE_CPU_SECS_MAX: f64 = 0.8;
+/// Processor seconds that a page's process may use without a sign of life. A page that computes a picture or a maze in
+/// one go takes half a second of them, and twice that on a slow machine.
+const PAGE_CPU_SECS_MAX: f64 = 1.4;
 
 /// The same for the process that draws: software rendering of heavy graphics is slow, but not stuck.
 const DRAW_CPU_SECS_MAX: f64 = 4.0;
