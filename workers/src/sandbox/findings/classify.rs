@@ -152,6 +152,17 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let place = find(source, "'dragover'").or_else(|| find(source, "\"dragover\""));
             Announcement::Found(Observation::advice(FindingClass::Control, message, place))
         }
+        "again" => {
+            let message =
+                format!("{first} is given the same listener to \"{file}\" whenever the page is used, and does more each time");
+            let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
+        "unheard" => {
+            let message = "a worker that the page has ended is sent a message, and does not answer";
+            let found = Observation::advice(FindingClass::Control, message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
         "fingerless" => {
             let message =
                 format!("`{first}` is undefined in a touch: the places of its fingers are in `touches`");

@@ -17,7 +17,7 @@ use super::{
     Draw, FRAME_MS, Run, Stop,
     input::{
         Point,
-        elements::{Reachable, Usable},
+        elements::{Elements, Reachable, Usable},
         keys::keys_for,
         play::PLAY_MS,
     },
@@ -60,8 +60,10 @@ const LATE_UNTIL_MS: u64 = 10_200;
 /// Steps that a page has to draw anew once its size has changed: over a second.
 const REDRAW_STEPS: u32 = 16;
 
-/// The most that are tapped on the phone.
+/// The most that are tapped on the phone at first, and as many again where something was in front of them; and how many
+/// are tried for that.
 const TAPS_MAX: usize = 4;
+const TRIES_MAX: usize = 12;
 
 /// A common phone, in CSS pixels.
 const PHONE: (i32, i32) = (390, 844);
@@ -227,22 +229,45 @@ impl Run<'_> {
         // What listens to fingers comes first, and then what has places to be tapped at.
         let rank = |usable: &Usable| (!usable.swipes(), usable.kind != "area");
         order.sort_by_key(|index| elements.list.get(*index).map_or((true, true), rank));
-        for index in order.into_iter().take(TAPS_MAX) {
-            if let Some(Reachable { usable, area, .. }) = self.place(&mut elements, index).await? {
-                self.tap(&usable.words, area.at(0.5, 0.5)).await?;
-                if usable.swipes() {
-                    self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;
-                    if self.source.contains("touches") {
-                        self.pinch(&usable.words, area.at(0.3, 0.3), area.at(0.7, 0.7)).await?;
-                    }
-                }
-            }
-        }
+        let visible = |index: &usize| elements.list.get(*index).is_some_and(|usable| usable.visible);
+        order.retain(visible);
+        let covered = self.tap_some(&mut elements, order).await?;
+        // What was in front of them may have been closed by that.
+        self.tap_some(&mut elements, covered).await?;
         self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
         for _ in 0..3 {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
         }
         self.filmed(IDLE_FRAME_MS).await
+    }
+
+    /// Taps the first few that a person could, and swipes where that is listened to. Gives those ahead of the last of them
+    /// that nobody could.
+    async fn tap_some(
+        &mut self,
+        elements: &mut Elements,
+        order: Vec<usize>,
+    ) -> Result<Vec<usize>, Stop> {
+        let mut taps = 0;
+        let mut covered = Vec::new();
+        for index in order.into_iter().take(TRIES_MAX) {
+            if taps == TAPS_MAX {
+                break;
+            }
+            let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? else {
+                covered.push(index);
+                continue;
+            };
+            taps += 1;
+            self.tap(&usable.words, area.at(0.5, 0.5)).await?;
+            if usable.swipes() {
+                self.swipe(&usable.words, area.at(0.3, 0.5), area.at(0.7, 0.5)).await?;
+                if self.source.contains("touches") {
+                    self.pinch(&usable.words, area.at(0.3, 0.3), area.at(0.7, 0.7)).await?;
+                }
+            }
+        }
+        Ok(covered)
     }
 }
 

@@ -1,12 +1,25 @@
 //! Dragging and dropping as the browser does it itself, for elements that are `draggable`: the browser hands the
-//! dragged data to us instead of to a window system, and takes it back where it is dropped.
+//! dragged data to us instead of to a window system, and takes it back where it is dropped. And as pages do it, by moving
+//! an element to where the mouse is.
 
 use chromiumoxide::{Command, Method, cdp::browser_protocol::input::DispatchMouseEventType, types::MethodId};
+use mondo_jobs::finding::FindingClass;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Point, held, mouse};
-use crate::sandbox::run::{Draw, Run, Stop};
+use super::{
+    Point,
+    elements::{Area, Elements, Reachable},
+    held, mouse,
+};
+use crate::sandbox::{
+    findings::Observation,
+    run::{Draw, Run, Stop},
+};
+
+/// How large something may be that is dragged by itself, in CSS pixels, and how far it is, twice.
+const DRAGGED_PX_MAX: f64 = 300.0;
+const DRAG: (f64, f64) = (14.0, 9.0);
 
 impl Run<'_> {
     /// Drags a `draggable` element and drops it on a target, if there is one, or where it ends up.
@@ -40,6 +53,53 @@ impl Run<'_> {
         let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, to)).untyped();
         self.delivered(vec![release], Draw::No).await
     }
+
+    /// Reports what follows the mouse and is not where the mouse is.
+    pub(super) async fn look_at_drag(&mut self, elements: &mut Elements, index: usize) -> Result<(), Stop> {
+        let Some(Reachable { usable, area, .. }) = self.place(elements, index).await? else { return Ok(()) };
+        let Area(.., width, height) = area;
+        if width > DRAGGED_PX_MAX || height > DRAGGED_PX_MAX {
+            return Ok(());
+        }
+        let words = usable.words.as_str();
+        self.begin_input(&format!("drag {words}")).await?;
+        let from = area.at(0.5, 0.5);
+        let press = self.page.send(&mouse(DispatchMouseEventType::MousePressed, from)).untyped();
+        self.delivered(vec![press], Draw::No).await?;
+        let mut places = Vec::new();
+        let mut at = from;
+        for _ in 0..2 {
+            at = Point { x: at.x + DRAG.0, y: at.y + DRAG.1 };
+            let moved = self.page.send(&held(at)).untyped();
+            self.delivered_with_frame(vec![moved], Draw::No).await?;
+            self.settle().await?;
+            places.extend(self.place(elements, index).await?.map(|there| (at, there.area)));
+        }
+        let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped();
+        self.delivered(vec![release], Draw::No).await?;
+        if let [(_, first), (mouse, second)] = places[..]
+            && follows(first, second)
+            && !is_at(second, mouse)
+        {
+            let message = format!("{words} jumps away from the mouse that drags it");
+            self.found(Observation::advice(FindingClass::Control, &message, None));
+        }
+        Ok(())
+    }
+}
+
+/// Whether it has moved as far as the mouse that drags it; at an edge it may move only along that.
+fn follows(before: Area, now: Area) -> bool {
+    let near = |moved: f64, by: f64| (moved - by).abs() <= 3.0;
+    let (across, down) = (now.0 - before.0, now.1 - before.1);
+    let both = near(across, DRAG.0) && near(down, DRAG.1);
+    both || near(across, DRAG.0) && near(down, 0.0) || near(across, 0.0) && near(down, DRAG.1)
+}
+
+/// Whether a point is in it, or nearly so.
+fn is_at(Area(left, top, width, height): Area, Point { x, y }: Point) -> bool {
+    let within = |at: f64, start: f64, length: f64| (start - 12.0..=start + length + 12.0).contains(&at);
+    within(x, left, width) && within(y, top, height)
 }
 
 /// `Input.dispatchDragEvent`, with the data just as the browser gave it: the typed command leaves empty lists out.

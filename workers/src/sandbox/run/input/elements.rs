@@ -24,6 +24,7 @@ const TARGETS_MAX: usize = 8;
 /// The most further choices of a list that are made after the first.
 const CHOICES_MAX: usize = 3;
 
+
 /// Where something large is clicked, as shares of its width and height, more or less: what is in the middle and around it.
 const AREA_POINTS: [(f64, f64); 5] = [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)];
 
@@ -45,6 +46,7 @@ const CLOSED_MS: f64 = 500.0;
 const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
 
 const PROBE: &str = include_str!("probe.js");
+const BEHIND: &str = include_str!("behind.js");
 const PLACE: &str = include_str!("place.js");
 const PLAY: &str = include_str!("play.js");
 const SEARCH: &str = include_str!("search.js");
@@ -54,7 +56,7 @@ const TURN: &str = include_str!("turn.js");
 /// All in one.
 static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
     let functions =
-        [("PLACE", PLACE), ("PLAY", PLAY), ("SEARCH", SEARCH), ("STROKE", STROKE), ("TURN", TURN)];
+        [("BEHIND", BEHIND), ("PLACE", PLACE), ("PLAY", PLAY), ("SEARCH", SEARCH), ("STROKE", STROKE), ("TURN", TURN)];
     let put_in = |probe: String, (name, script): (&str, &str)| {
         let function = script.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
         probe.replace(&format!("= {name};"), &format!("= {function};"))
@@ -95,7 +97,7 @@ pub(in crate::sandbox::run) struct Usable {
     pub(super) extras: Vec<String>,
     /// How many there are to choose from.
     pub(super) choices: usize,
-    pub(super) visible: bool,
+    pub(in crate::sandbox::run) visible: bool,
     pub(super) fresh: bool,
 }
 
@@ -107,6 +109,11 @@ impl Usable {
     /// Whether it is set to something, and can be set back.
     pub(super) fn is_set(&self) -> bool {
         self.is_field() || self.kind == "range" || self.kind == "select" || self.wants("ticked")
+    }
+
+    /// Whether it is called so that it brings something into an order; the head of a column is.
+    pub(in crate::sandbox::run) fn sorts(&self) -> bool {
+        self.words.to_lowercase().contains("sort") || self.words.starts_with("th")
     }
 
     pub(super) fn is_field(&self) -> bool {
@@ -132,6 +139,7 @@ struct Placed {
     beats: u64,
     worn: String,
     in_dialog: bool,
+    behind: Option<String>,
     shapes: Vec<(f64, f64)>,
 }
 
@@ -151,7 +159,7 @@ pub(in crate::sandbox::run) struct Reachable {
 
 /// Where an element is: left, top, width and height in CSS pixels.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(in crate::sandbox::run) struct Area(f64, f64, f64, f64);
+pub(in crate::sandbox::run) struct Area(pub(super) f64, pub(super) f64, pub(super) f64, pub(super) f64);
 
 impl Area {
     /// The point at these shares of width and height.
@@ -204,7 +212,17 @@ impl Run<'_> {
             }
             _ if again && usable.is_field() => self.overwrite(elements, index, &usable, random).await?,
             _ if usable.is_field() => self.fill(elements, index, &usable, area).await?,
-            _ => self.use_element(&usable, area, again, random).await?,
+            _ => {
+                let before = self.sorted_as_texts(&usable).await?;
+                self.use_element(&usable, area, again, random).await?;
+                self.look_at_order(&usable, before).await?;
+            }
+        }
+        if again && usable.wants("held") {
+            self.look_at_drag(elements, index).await?;
+        }
+        if usable.kind == "select" && again {
+            self.choose_each(elements, index, &usable).await?;
         }
         if in_dialog && closes(&usable.words) {
             self.look_at_closed(elements, &usable.words).await?;
@@ -296,6 +314,7 @@ impl Run<'_> {
             "range" if again => {
                 self.click(words, area.at(0.5, 0.5)).await?;
                 self.press_in(words, &keys::END).await?;
+                self.look_at_texts().await?;
                 self.press_in(words, &keys::HOME).await?;
                 self.look_at_texts().await
             }
@@ -370,9 +389,13 @@ impl Run<'_> {
         index: usize,
     ) -> Result<Option<Reachable>, Stop> {
         let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
-        let Ok(Placed { area, words, beats, worn, in_dialog, shapes }) = serde_json::from_value(told) else {
+        let Ok(Placed { area, words, beats, worn, in_dialog, behind, shapes }) = serde_json::from_value(told) else {
             return Ok(None);
         };
+        if let Some(behind) = behind {
+            let message = format!("{behind}: nobody can see it");
+            self.found(Observation::advice(FindingClass::Control, &message, None));
+        }
         let Some(usable) = elements.list.get_mut(index) else { return Ok(None) };
         usable.words = words;
         let shapes = shapes.into_iter().map(|(x, y)| Point { x, y }).collect();

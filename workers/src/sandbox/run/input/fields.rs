@@ -1,4 +1,5 @@
-//! What is written into fields: what most people write, what few pages think of, and what is there to be found.
+//! What is written into fields and chosen in lists: what most people write, what few pages think of, and what is there to be
+//! found.
 
 use mondo_jobs::finding::FindingClass;
 use rand::seq::SliceRandom;
@@ -11,15 +12,20 @@ use super::{
 };
 use crate::sandbox::{
     findings::Observation,
-    run::{Run, Stop},
+    run::{FRAME_MS, Run, Stop},
 };
 
 /// What a field is given first, to what it says already, and what it is given later, in its place: little of what pages
 /// forget to think of looks like a name or a sum.
 const TEXT: &str = "Moss 7";
 const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
+/// The same in a field of many lines, where a page may look for marks.
+const LINES: &str = "#1\n- [\n|\n> 1.\n```\n*_";
 const DIGITS: [&str; 2] = ["7", "777"];
 const NUMBERS: [&str; 3] = ["", "0", "-5"];
+
+/// The most that are chosen of one list, one after the other.
+const CHOICES_MAX: usize = 12;
 
 /// The most of the keys that the page handles that are typed into a field.
 const KEYS_TYPED_MAX: usize = 3;
@@ -76,6 +82,8 @@ impl Run<'_> {
         let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
         if is_number {
             texts.shuffle(random);
+        } else if usable.words.starts_with("textarea") {
+            texts.insert(1, LINES);
         }
         for text in texts {
             // The page may have moved it, or written it anew.
@@ -90,6 +98,27 @@ impl Run<'_> {
                 self.press_in(&words, &keys::ENTER).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Chooses one after the other of a list, without a mouse: what one of them leads to may be missing.
+    pub(super) async fn choose_each(
+        &mut self,
+        elements: &Elements,
+        index: usize,
+        usable: &Usable,
+    ) -> Result<(), Stop> {
+        let choices = u32::try_from(usable.choices.min(CHOICES_MAX)).unwrap_or_default();
+        for choice in (0..choices).rev() {
+            let share = (f64::from(choice) + 0.5) / f64::from(choices);
+            let words = format!("choose {} of {choices} in {}", choice + 1, usable.words);
+            if !self.touch(&words, elements, index, Some(share), 1).await? {
+                continue;
+            }
+            self.pass(FRAME_MS).await?;
+            self.look_at_texts().await?;
+        }
+        self.watch_catches(false);
         Ok(())
     }
 

@@ -141,6 +141,9 @@ pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str
     if !mentions_keyboard(source) || source.contains("keyCode") || source.contains("which") {
         return None;
     }
+    if let Some(code) = code_without_codes(source) {
+        return Some(code);
+    }
     let switches = EVENTS.iter().any(|event| source.contains(&format!("({event}.key)")));
     let ways = EVENTS
         .iter()
@@ -152,6 +155,29 @@ pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str
             OTHER_NAMES.map(|(taken, name)| (format!("{way}{quote}{taken}{quote}"), name))
         })
         .find(|(written, name)| has_whole(source, written) && !quotes(source, name))
+}
+
+/// The name of a letter's place on the keyboard, in a source that never asks an event for that: and the letter.
+fn code_without_codes(source: &str) -> Option<(String, &'static str)> {
+    const LETTERS: [(&str, &str); 8] = [
+        ("KeyW", "w"),
+        ("KeyA", "a"),
+        ("KeyS", "s"),
+        ("KeyD", "d"),
+        ("KeyP", "p"),
+        ("KeyR", "r"),
+        ("KeyM", "m"),
+        ("KeyN", "n"),
+    ];
+    let asks = source.match_indices("code").any(|(at, _)| {
+        let is_part = |symbol: char| symbol.is_alphanumeric() || symbol == '_';
+        let before = source.get(..at).unwrap_or_default();
+        let after = source.get(at + "code".len()..).unwrap_or_default();
+        !before.ends_with(is_part) && !after.starts_with(is_part)
+    });
+    let is_named = |code: &str| quotes(source, code) || source.contains(&format!("{code}:"));
+    let found = LETTERS.into_iter().find(|(code, _)| !asks && is_named(code))?;
+    Some((found.0.to_owned(), found.1))
 }
 
 /// Whether the source waits for keys that write nothing with an event that only those send that do.

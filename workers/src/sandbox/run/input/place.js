@@ -1,7 +1,8 @@
 // A function of the list that probe.js gives: where the element with this index is now, as
-// { area, words, beats, worn, in_dialog, shapes }: left, top, width and height of its visible part in CSS pixels, what it is
+// { area, words, beats, worn, in_dialog, behind, shapes }: left, top, width and height of its visible part in CSS pixels, what it is
 // called now, how many frames the page has asked for, what the page as a whole wears, its theme, whether it is in something
-// that is open over the page, which is kept with its text as `opened`, and where in it something is that a person could aim
+// that is open over the page, which is kept with its text as `opened`, what opens behind something else, and was so at the
+// look before, and where in it something is that a person could aim
 // at. Null when a person could not use it.
 function (index) {
   const entry = this[index];
@@ -30,6 +31,9 @@ function (index) {
   }
   const root = element === document.documentElement;
   if (!root && !(on && (element.contains(on) || on.contains(element)))) return null;
+  const hidden = this.behind();
+  const behind = hidden && hidden === this.hidden ? hidden : null;
+  this.hidden = hidden;
   const dialog = element.closest("dialog,[role=dialog],[role=alertdialog],[aria-modal=true],.modal,.lightbox,.popup,.dialog");
   const isOver = (layer) => layer && layer !== document.body && (getComputedStyle(layer).position === "fixed" || isOver(layer.parentElement));
   this.opened = dialog && isOver(dialog) ? { dialog, text: dialog.textContent } : null;
@@ -44,5 +48,5 @@ function (index) {
     const at = [from + wide / 2, down + high / 2];
     if (document.elementFromPoint(...at) === inner) shapes.push(at);
   }
-  return { area: [left, top, right - left, bottom - top], words: this.wordsOf(entry), beats: this.beats(), worn: this.worn(), in_dialog: Boolean(this.opened), shapes };
+  return { area: [left, top, right - left, bottom - top], words: this.wordsOf(entry), beats: this.beats(), worn: this.worn(), in_dialog: Boolean(this.opened), behind, shapes };
 }

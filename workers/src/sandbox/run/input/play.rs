@@ -101,6 +101,7 @@ impl Run<'_> {
             } else {
                 last = self.make_move(&mut elements, last, random).await?;
                 if last.is_some() && random.random_bool(BOARD) {
+                    self.pass(FRAME_MS).await?;
                     self.use_board(&mut elements, random).await?;
                 }
                 self.pass(MOVE_MS.into()).await?;
@@ -163,6 +164,7 @@ impl Run<'_> {
         set.sort_by_key(|(_, usable)| usable.kind == "button");
         for (index, usable) in set.into_iter().take(SET_BACK_MAX) {
             self.touch(&format!("set {} back", usable.words), elements, index, None, 1).await?;
+            self.pass(FRAME_MS).await?;
         }
         self.watch_catches(false);
         Ok(())

@@ -1,8 +1,8 @@
 // Runs in the page, with the console's own helpers, and gives the elements that a person could use. Each is
 // { element, type, kind, words, group, extras, choices, visible, way }, in document order; those of a group are of one sort,
 // extras are the rarer inputs that it listens to, choices how many there are, and way leads up from it: what it is the how
-// manyth child of, and so on. What is done with them then are functions of the list, made once with it: PLACE, PLAY,
-// SEARCH, STROKE and TURN are place.js, play.js, search.js, stroke.js and turn.js.
+// manyth child of, and so on. What is done with them then are functions of the list, made once with it: BEHIND,
+// PLACE, PLAY, SEARCH, STROKE and TURN are behind.js, place.js, play.js, search.js, stroke.js and turn.js.
 (() => {
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   // Of the element that was asked about last: several questions in a row are about one.
@@ -98,6 +98,8 @@
       task();
     } catch {}
   }, ms);
+  found.hurry = () => ask().hurry?.();
+  found.behind = BEHIND;
   found.place = PLACE;
   found.play = PLAY;
   found.search = SEARCH;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::elements::{Elements, Reachable, Usable};
 use crate::sandbox::{
     findings::Observation,
-    run::{Draw, Run, Stop, drive::IDLE_FRAME_MS},
+    run::{Draw, FRAME_MS, Run, Stop, drive::IDLE_FRAME_MS},
 };
 
 /// The most elements that are used in one round.
@@ -132,6 +132,7 @@ impl Run<'_> {
         let starting: Vec<(usize, &String)> = words.iter().enumerate().filter(is_start).collect();
         for (index, words) in starting.into_iter().take(STARTS_MAX) {
             self.touch(&format!("click {words}"), elements, index, Some(0.0), 1).await?;
+            self.pass(FRAME_MS).await?;
         }
         self.watch_catches(false);
         Ok(())

@@ -1,6 +1,6 @@
 // Runs in the page once it has settled, with the console's own helpers, and gives what can be seen without using it:
 // controls that nothing listens to, canvases without a size, and what keeps people from using the page. Each is
-// { kind, message, tag }, where tag is the element's opening tag, to find its line by.
+// { kind, message, tag }, where tag is the element's opening tag, to find its line by. What only a picture can tell has a place.
 (() => {
   const found = [];
   const eachMax = 10;
@@ -100,10 +100,35 @@
     }
     return { red: 255, green: 255, blue: 255 };
   };
+  // The same where only a picture can tell: what is around it, whatever lies between.
+  const ground = (element) => {
+    for (let place = element; place; place = parentOf(place)) {
+      const { alpha, ...rest } = colour(getComputedStyle(place).backgroundColor);
+      if (alpha === 1) return rest;
+    }
+    return { red: 255, green: 255, blue: 255 };
+  };
   const light = ({ red, green, blue }) => {
     const [r, g, b] = [red, green, blue].map((value) => (value <= 10 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const between = (ink, paper) => {
+    const [high, low] = [light(ink), light(paper)].sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const textOf = (element) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return range.getBoundingClientRect();
+  };
+  const isInView = (element) => {
+    const { left, top, right, bottom } = textOf(element);
+    const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    return left >= 0 && top >= 0 && right <= window.innerWidth && bottom <= window.innerHeight && element.contains(on);
+  };
+  // A person has mixed it.
+  const mixes = document.querySelector("input[type=color],input[type=range]");
+  const isChosen = (element) => Boolean(mixes && element && element !== document.body && (element.style?.color || element.style?.background || element.style?.backgroundColor || isChosen(parentOf(element))));
   // What could be read at first cannot mean to hide only because the page wears another theme. It is kept by init.js.
   const asked = document.createEvent("CustomEvent");
   asked.initCustomEvent("mondo:beats", false, false, {});
@@ -125,12 +150,16 @@
     if (!(says || isField) || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
     looked += 1;
     const ink = colour(getComputedStyle(element).color);
-    const paper = ink.alpha === 1 ? behind(element) : null;
-    if (!paper) continue;
-    const [high, low] = [light(ink), light(paper)].sort((a, b) => b - a);
-    const contrast = (high + 0.05) / (low + 0.05);
+    if (ink.alpha !== 1) continue;
+    const paper = behind(element);
+    const contrast = between(ink, paper ?? ground(element));
     if (contrast >= 2.5) read.push(element);
-    if (contrast < 2.5 && (contrast > 1.05 || isHidden(element))) tell("accessibility", `the text of ${named(element)} has a contrast of only ${contrast.toFixed(1)}`, element);
+    if (legible.size && isChosen(element)) continue;
+    if (!paper && contrast < 1.3 && isHidden(element) && isInView(element)) {
+      const { left, top, width, height } = textOf(element);
+      found.push({ kind: "unseen", message: `the text of ${named(element)} is not to be seen in another theme of the page`, tag: tagOf(element), place: { left, top, width, height } });
+    }
+    if (paper && contrast < 2.5 && (contrast > 1.05 || isHidden(element))) tell("accessibility", `the text of ${named(element)} has a contrast of only ${contrast.toFixed(1)}`, element);
   }
   if (!legible.size) for (const element of read) legible.set(element, wears);
   return found;

@@ -30,8 +30,9 @@
     const isHovered = card !== document.body && card.contains(element) && [...document.querySelectorAll("style")].some((style) => style.textContent.includes(":hover"));
     return isHovered || layer.matches("a,button") || on.matches("input,select,textarea,label") ? [] : found(wordsOf(layer));
   }
-  const style = getComputedStyle(on);
-  const clear = /^(rgba\(.*, 0\)|transparent)$/.test(style.backgroundColor) && style.backgroundImage === "none";
-  if (!clear || on.matches("a,button,input,select,textarea,img,video") || on.textContent.trim() || on.querySelector("*")) return [];
+  const isClear = ({ backgroundColor, backgroundImage }) => /^(rgba\(.*, 0\)|transparent)$/.test(backgroundColor) && backgroundImage === "none";
+  // What it is in may be seen.
+  for (let layer = on; layer && !layer.contains(element); layer = layer.parentElement) if (!isClear(getComputedStyle(layer))) return [];
+  if (on.matches("a,button,input,select,textarea,img,video") || on.textContent.trim() || on.querySelector("*")) return [];
   return found(wordsOf(on));
 }).slice(0, 10)

@@ -6,7 +6,7 @@
   delete globalThis.__mondoReport;
   const encode = JSON.stringify;
   // As in init.js, the browser's own: a page may declare a `Node` or a `Map` of its own.
-  const { Element, Map, Node, Reflect, String, performance } = globalThis;
+  const { Element, Error, Map, Node, Reflect, Set, String, WeakMap, performance } = globalThis;
   const register = EventTarget.prototype.addEventListener;
   const pathOf = Event.prototype.composedPath;
   const { get: stampOf } = Object.getOwnPropertyDescriptor(Event.prototype, "timeStamp");
@@ -77,10 +77,36 @@
     }
     pressed = [];
   };
+  // What a page does whenever it is used, it does once more to what was there: given the same listener after use upon use, a
+  // button does more with every press.
+  const sourceOf = Function.prototype.toString;
+  const given = new WeakMap();
+  const againMin = 3;
+  const pressing = /^(click|dblclick|mousedown|pointerdown|touchstart|keydown|input|change|submit)$/;
+  let uses = 0;
+  const sameAs = (target, type, listener) => {
+    if (typeof listener !== "function" || !(target instanceof Element) || !pressing.test(type)) return null;
+    const source = Reflect.apply(sourceOf, listener, []);
+    if (source.includes("[native code]")) return null;
+    if (!given.has(target)) given.set(target, new Map());
+    const kinds = given.get(target);
+    const kind = `${type} ${source}`;
+    if (!kinds.has(kind)) kinds.set(kind, new Map());
+    return kinds.get(kind);
+  };
+  const noteGiven = (target, type, listener, options) => {
+    // One that ends by itself may have been meant for another press.
+    const same = options?.once || options?.signal ? null : sameAs(target, type, listener);
+    if (!same || same.has(listener)) return;
+    same.set(listener, uses);
+    // Several of one use are for several things.
+    if (new Set(same.values()).size === againMin) send(encode(["again", `${wordsOf(target)}\n${new Error().stack}`, type, 0, 0]));
+  };
   const came = (event) => {
     // It happens now, whenever the page asks.
     Reflect.apply(stampOf, event, []);
     const path = Reflect.apply(pathOf, event, []);
+    if (event.type === "click" || event.type === "keydown") uses += 1;
     if (event.type === "keydown") {
       noteKey(event, path);
       noteTyped(event, path);
@@ -102,7 +128,13 @@
 
   EventTarget.prototype.addEventListener = function addEventListener(type, listener, options) {
     if (listener) note(this ?? globalThis, String(type));
+    noteGiven(this, String(type), listener, options);
     return Reflect.apply(register, this ?? globalThis, arguments);
+  };
+  const unregister = EventTarget.prototype.removeEventListener;
+  EventTarget.prototype.removeEventListener = function removeEventListener(type, listener) {
+    sameAs(this, String(type), listener)?.delete(listener);
+    return Reflect.apply(unregister, this ?? globalThis, arguments);
   };
   const handled = "click dblclick contextmenu mousedown mouseup mousemove mouseenter mouseleave mouseover mouseout pointerdown pointerup pointermove wheel touchstart touchmove touchend keydown keyup keypress input change submit focus blur scroll resize toggle drag dragstart dragover dragenter dragleave drop dragend".split(" ");
   for (const holder of [HTMLElement.prototype, SVGElement.prototype, Document.prototype, globalThis]) {

@@ -15,7 +15,12 @@ use self::screen::{Empty, Rectangle, alike, one_coloured};
 use crate::sandbox::{
     browser::cdp::CdpError,
     findings::{Observation, classify},
-    run::{Draw, FRAME_MS, Run, Stop, input::keys, limit::watch::page_cpu_secs, page::DESKTOP},
+    run::{
+        Draw, FRAME_MS, Run, Stop,
+        input::{elements::Usable, keys},
+        limit::watch::page_cpu_secs,
+        page::DESKTOP,
+    },
 };
 
 /// Processor seconds for a frame, above which no page is smooth: three times what there is at 60 frames a second.
@@ -49,6 +54,7 @@ const LOOPS: &str = "(() => {
 
 const DRAWN: &str = include_str!("drawn.js");
 const TEXTS: &str = include_str!("texts.js");
+const SORTED: &str = include_str!("sorted.js");
 const STYLES: &str = include_str!("styles.js");
 const COVERED: &str = include_str!("covered.js");
 const OVERFLOW: &str = include_str!("overflow.js");
@@ -59,6 +65,8 @@ struct Seen {
     kind: String,
     message: String,
     tag: String,
+    /// Where it is to be seen, if it is.
+    place: Option<Rectangle>,
 }
 
 /// What `texts.js` gives.
@@ -110,7 +118,12 @@ impl Run<'_> {
     /// Reports controls that nothing listens to, and what keeps people from using the page. Of a page that was `used`
     /// only that: a control may have done what it is for.
     pub(super) async fn look_at_controls(&mut self, used: bool) -> Result<(), Stop> {
+        let mut unseen = Vec::new();
         for seen in self.read::<Vec<Seen>>(AUDIT).await?.unwrap_or_default() {
+            if let Some(place) = seen.place {
+                unseen.push((seen, place));
+                continue;
+            }
             let class = match seen.kind.as_str() {
                 "control" | "drag" => FindingClass::Control,
                 "blank" => FindingClass::Blank,
@@ -121,6 +134,23 @@ impl Run<'_> {
             }
             let place = classify::find(self.source, &seen.tag);
             self.found(Observation::advice(class, &seen.message, place));
+        }
+        self.look_at_unseen(unseen).await
+    }
+
+    /// Reports those texts of which nothing is to be seen in a picture.
+    async fn look_at_unseen(&mut self, texts: Vec<(Seen, Rectangle)>) -> Result<(), Stop> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let Some(png) = self.frame(FRAME_MS, Draw::Screenshot).await? else { return Ok(()) };
+        let places: Vec<Rectangle> = texts.iter().map(|(_, place)| *place).collect();
+        let looked =
+            tokio::task::spawn_blocking(move || one_coloured(&png, &places, DESKTOP.0.into())).await;
+        let Ok(Ok((_, empty))) = looked else { return Ok(()) };
+        for ((seen, _), _) in texts.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
+            let place = classify::find(self.source, &seen.tag);
+            self.found(Observation::advice(FindingClass::Accessibility, &seen.message, place));
         }
         Ok(())
     }
@@ -263,6 +293,24 @@ impl Run<'_> {
                 let place = classify::find(self.source, &tag);
                 self.found(Observation::advice(FindingClass::Graphics, &message, place));
             }
+        }
+        Ok(())
+    }
+
+    /// Of a control that sorts something, the numbers on the page that stand in the order of texts.
+    pub(super) async fn sorted_as_texts(&mut self, usable: &Usable) -> Result<Vec<String>, Stop> {
+        if !usable.sorts() {
+            return Ok(Vec::new());
+        }
+        Ok(self.read(SORTED).await?.unwrap_or_default())
+    }
+
+    /// Reports numbers that such a control has brought into the order of texts.
+    pub(super) async fn look_at_order(&mut self, usable: &Usable, before: Vec<String>) -> Result<(), Stop> {
+        let sorted = self.sorted_as_texts(usable).await?;
+        if let Some(numbers) = sorted.iter().find(|numbers| !before.contains(numbers)) {
+            let message = format!("{} sorts numbers as texts: {numbers}", usable.words);
+            self.found(Observation::advice(FindingClass::Control, &message, None));
         }
         Ok(())
     }

@@ -3,7 +3,11 @@
   const root = document.documentElement;
   const hidden = [root, document.body].some((element) => element && /hidden|clip/.test(getComputedStyle(element).overflowX));
   if (hidden || root.scrollWidth <= root.clientWidth + 4) return null;
-  const wide = [...document.querySelectorAll("body *")].slice(0, 2000).find((element) => element.getBoundingClientRect().right > root.clientWidth + 4);
+  // What a script has put where it is, it would have put elsewhere on a phone.
+  const isPut = (element) => Boolean(element && (element.style?.left || isPut(element.parentElement)));
+  const wides = [...document.querySelectorAll("body *")].slice(0, 2000).filter((element) => element.getBoundingClientRect().right > root.clientWidth + 4);
+  const wide = wides.find((element) => !isPut(element));
+  if (wides.length && !wide) return null;
   const name = wide ? wide.tagName.toLowerCase() + (wide.id ? `#${wide.id.slice(0, 40)}` : "") : "the page";
   return `${name} makes the page ${root.scrollWidth} px wide, more than the ${root.clientWidth} px of a phone`;
 })()
