@@ -340,6 +340,14 @@ pub(in crate::sandbox) fn find(source: &str, text: &str) -> Option<Place> {
     find_from(source, text, 1)
 }
 
+/// The first place of an element in the source, by its opening tag as the browser writes it, or else by its id.
+pub(in crate::sandbox) fn find_tag(source: &str, tag: &str) -> Option<Place> {
+    find(source, tag).or_else(|| {
+        let id = tag.split(" id=\"").nth(1)?.split('"').next()?;
+        find(source, &format!(" id=\"{id}\""))
+    })
+}
+
 /// The first place of a text in the source from a line on.
 fn find_from(source: &str, text: &str, line: u32) -> Option<Place> {
     if text.len() < 3 {
@@ -419,6 +427,15 @@ mod tests {
         ] {
             assert_eq!(has_code(line), code, "{line}");
         }
+    }
+
+    #[test]
+    fn an_element_is_found_by_its_tag_or_its_id() {
+        let source = "<p>\n<input id=\"name\" readonly>\n<p class=\"b\">";
+        let line = |tag: &str| find_tag(source, tag).map(|place| place.line);
+        assert_eq!(line("<input id=\"name\" readonly=\"\""), Some(2));
+        assert_eq!(line("<p class=\"b\""), Some(3));
+        assert_eq!(line("<p class=\"c\""), None);
     }
 
     #[test]

@@ -341,6 +341,16 @@ mod tests {
     }
 
     #[test]
+    fn the_place_of_a_letter_is_no_name_of_a_key() {
+        let named = |source: &str| misnamed(source).map(|(written, name)| format!("{written} {name}"));
+        let table = "const steps = { KeyW: up }; onkeydown = (e) => steps[e.key]?.()";
+        assert_eq!(named(table).as_deref(), Some("KeyW w"));
+        assert_eq!(named(&table.replace("e.key]", "e.code]")), None);
+        assert_eq!(named("onkeydown = ({ code }) => { if (code === 'KeyP') pause() }"), None);
+        assert_eq!(named("onkeydown = (e) => { if (e.key === 'w') encode('MonkeyW') }"), None);
+    }
+
+    #[test]
     fn quoted_letters_of_a_page_without_keyboard_mean_nothing() {
         assert!(added("const grades = ['a', 'b']").is_empty());
     }

@@ -132,7 +132,7 @@ impl Run<'_> {
             if used && class == FindingClass::Control {
                 continue;
             }
-            let place = classify::find(self.source, &seen.tag);
+            let place = classify::find_tag(self.source, &seen.tag);
             self.found(Observation::advice(class, &seen.message, place));
         }
         self.look_at_unseen(unseen).await
@@ -149,7 +149,7 @@ impl Run<'_> {
             tokio::task::spawn_blocking(move || one_coloured(&png, &places, DESKTOP.0.into())).await;
         let Ok(Ok((_, empty))) = looked else { return Ok(()) };
         for ((seen, _), _) in texts.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
-            let place = classify::find(self.source, &seen.tag);
+            let place = classify::find_tag(self.source, &seen.tag);
             self.found(Observation::advice(FindingClass::Accessibility, &seen.message, place));
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Run<'_> {
     /// Draws the view, and reports it when it is empty, or when a canvas in it is.
     pub(super) async fn look_at_view(&mut self) -> Result<Option<Vec<u8>>, Stop> {
         for covered in self.read::<Vec<Covered>>(COVERED).await?.unwrap_or_default() {
-            let place = classify::find(self.source, &covered.tag);
+            let place = classify::find_tag(self.source, &covered.tag);
             self.found(Observation::advice(FindingClass::Control, &covered.message, place));
         }
         // Once drawn, it shows what its use has led to.
@@ -290,7 +290,7 @@ impl Run<'_> {
             // The page says all of it, or makes a text of it.
             let is_meant = !before.trim().is_empty() && self.source.contains(&format!("{before}{word}"));
             if !is_meant && !is_for_people(self.source, &word) {
-                let place = classify::find(self.source, &tag);
+                let place = classify::find_tag(self.source, &tag);
                 self.found(Observation::advice(FindingClass::Graphics, &message, place));
             }
         }
