@@ -109,11 +109,11 @@
   const legible = new Map();
   addEventListener("mondo:beats", ({ detail }) => {
     used = ahead;
-    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats, legible, worn, isEmptied: (canvas) => emptied.has(canvas), hurry, later: (task, ms) => later.call(globalThis, task, ms) });
+    Object.assign(detail, { beats: requested, draws, doubled, doubledBy, repeats, legible, worn, isEmptied: (canvas) => emptied.has(canvas), later: (task, ms) => later.call(globalThis, task, ms) });
   });
   // The functions that wait for a frame, how often each, and how often one asked for itself that waited already: a loop
   // that was started while it ran does that in each frame. The same for what is repeated by timers, by their numbers.
-  const waiting = new Map(), asked = new Map(), repeated = new Map();
+  const waiting = new Map(), numbers = new Map(), repeated = new Map();
   let running = null, doubled = 0, doubledBy = "";
   // The frame for which it was called last, counted from 1, and when.
   let frame = 0, frameAt = -1;
@@ -144,39 +144,29 @@
     if (typeof callback !== "function") return request.call(globalThis, callback);
     if (!main) return request.call(globalThis, (time) => callback(Math.round(time)));
     if (waits(callback, 1) > 1 && running === callback) [doubled, doubledBy] = [doubled + 1, nameOf(callback)];
-    const number = numbersFrom + requested;
-    asked.set(number, { callback, timer: later.call(globalThis, draw, pace, number) });
+    const number = numbersFrom + later.call(globalThis, () => {
+      numbers.delete(number);
+      waits(callback, -1);
+      const time = performance.now();
+      if (time !== frameAt) [frame, frameAt] = [frame + 1, time];
+      running = callback;
+      try {
+        callback(time);
+      } finally {
+        running = null;
+        awaited?.();
+        leftOut?.();
+        awaited = leftOut = null;
+      }
+    }, pace);
+    numbers.set(number, callback);
     return number;
   };
-  const draw = (number) => {
-    const { callback } = asked.get(number);
-    asked.delete(number);
-    waits(callback, -1);
-    const time = performance.now();
-    if (time !== frameAt) [frame, frameAt] = [frame + 1, time];
-    running = callback;
-    try {
-      callback(time);
-    } finally {
-      running = null;
-      awaited?.();
-      leftOut?.();
-      awaited = leftOut = null;
-    }
-  };
-  // Uses that follow each other faster than the pace have a frame between them all the same, as they would elsewhere.
-  const hurry = () => {
-    for (const [number, one] of asked) {
-      never.call(globalThis, one.timer);
-      one.timer = later.call(globalThis, draw, 16, number);
-    }
-  };
   globalThis.cancelAnimationFrame = function cancelAnimationFrame(number) {
-    const one = asked.get(number);
-    if (!one) return cancel.call(globalThis, number);
-    waits(one.callback, -1);
-    never.call(globalThis, one.timer);
-    asked.delete(number);
+    if (numbers.has(number)) waits(numbers.get(number), -1);
+    numbers.delete(number);
+    if (number >= numbersFrom) never.call(globalThis, number - numbersFrom);
+    else cancel.call(globalThis, number);
   };
 
   // A page that handles its own error events keeps them from the browser's report. These listeners are the

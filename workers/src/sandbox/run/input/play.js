@@ -6,8 +6,6 @@ function (index, share, times) {
   const placed = this.place(index);
   if (!placed) return false;
   const { element, kind } = this[index];
-  // The frame that the page waits for comes before the next use.
-  this.hurry();
   const changed = () => {
     for (const name of ["input", "change"]) {
       const event = document.createEvent("Event");

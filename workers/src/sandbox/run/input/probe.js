@@ -98,7 +98,6 @@
       task();
     } catch {}
   }, ms);
-  found.hurry = () => ask().hurry?.();
   found.behind = BEHIND;
   found.place = PLACE;
   found.play = PLAY;

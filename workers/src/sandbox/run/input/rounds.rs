@@ -132,6 +132,7 @@ impl Run<'_> {
         let starting: Vec<(usize, &String)> = words.iter().enumerate().filter(is_start).collect();
         for (index, words) in starting.into_iter().take(STARTS_MAX) {
             self.touch(&format!("click {words}"), elements, index, Some(0.0), 1).await?;
+            // Nobody presses two within a frame.
             self.pass(FRAME_MS).await?;
         }
         self.watch_catches(false);
