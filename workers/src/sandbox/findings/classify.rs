@@ -153,8 +153,9 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             Announcement::Found(Observation::advice(FindingClass::Control, message, place))
         }
         "again" => {
-            let message =
-                format!("{first} is given the same listener to \"{file}\" whenever the page is used, and does more each time");
+            let message = format!(
+                "{first} is given the same listener to \"{file}\" whenever the page is used, and does more each time"
+            );
             let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }

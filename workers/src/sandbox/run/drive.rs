@@ -243,11 +243,7 @@ impl Run<'_> {
 
     /// Taps the first few that a person could, and swipes where that is listened to. Gives those ahead of the last of them
     /// that nobody could.
-    async fn tap_some(
-        &mut self,
-        elements: &mut Elements,
-        order: Vec<usize>,
-    ) -> Result<Vec<usize>, Stop> {
+    async fn tap_some(&mut self, elements: &mut Elements, order: Vec<usize>) -> Result<Vec<usize>, Stop> {
         let mut taps = 0;
         let mut covered = Vec::new();
         for index in order.into_iter().take(TRIES_MAX) {

@@ -176,6 +176,8 @@ pub(super) struct Run<'a> {
     movement_looks: u32,
     /// The themes that the page has worn while it was used.
     themes: HashSet<String>,
+    /// What was said by the buttons that were clicked.
+    pub(super) clicked: HashSet<String>,
     /// What is being dragged.
     pub(super) dragged: Option<Value>,
     pub(super) coverage: Option<Coverage>,
@@ -238,6 +240,7 @@ impl<'a> Run<'a> {
             draws_still: false,
             movement_looks: 0,
             themes: HashSet::new(),
+            clicked: HashSet::new(),
             dragged: None,
             coverage: None,
             views: None,

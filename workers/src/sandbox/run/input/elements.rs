@@ -24,7 +24,6 @@ const TARGETS_MAX: usize = 8;
 /// The most further choices of a list that are made after the first.
 const CHOICES_MAX: usize = 3;
 
-
 /// Where something large is clicked, as shares of its width and height, more or less: what is in the middle and around it.
 const AREA_POINTS: [(f64, f64); 5] = [(0.5, 0.5), (0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)];
 
@@ -55,8 +54,14 @@ const TURN: &str = include_str!("turn.js");
 
 /// All in one.
 static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
-    let functions =
-        [("BEHIND", BEHIND), ("PLACE", PLACE), ("PLAY", PLAY), ("SEARCH", SEARCH), ("STROKE", STROKE), ("TURN", TURN)];
+    let functions = [
+        ("BEHIND", BEHIND),
+        ("PLACE", PLACE),
+        ("PLAY", PLAY),
+        ("SEARCH", SEARCH),
+        ("STROKE", STROKE),
+        ("TURN", TURN),
+    ];
     let put_in = |probe: String, (name, script): (&str, &str)| {
         let function = script.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n");
         probe.replace(&format!("= {name};"), &format!("= {function};"))
@@ -389,7 +394,8 @@ impl Run<'_> {
         index: usize,
     ) -> Result<Option<Reachable>, Stop> {
         let told = self.call_on(elements, PLACE_ONE, vec![index.into()]).await?;
-        let Ok(Placed { area, words, beats, worn, in_dialog, behind, shapes }) = serde_json::from_value(told) else {
+        let Ok(Placed { area, words, beats, worn, in_dialog, behind, shapes }) = serde_json::from_value(told)
+        else {
             return Ok(None);
         };
         if let Some(behind) = behind {

@@ -20,7 +20,7 @@ use crate::sandbox::{
 const TEXT: &str = "Moss 7";
 const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
 /// The same in a field of many lines, where a page may look for marks.
-const LINES: &str = "#1\n- [\n|\n> 1.\n```\n*_";
+const LINES: &str = "#1\n- [a](\n|\n> 1.\n```\n**b _c `d";
 const DIGITS: [&str; 2] = ["7", "777"];
 const NUMBERS: [&str; 3] = ["", "0", "-5"];
 

@@ -33,8 +33,10 @@ const TRIES_MAX: u32 = 3;
 /// The most controls that are set back.
 const SET_BACK_MAX: usize = 8;
 
-/// Chances that a key is held, that what was used last decides what is next, and that something fresh is.
+/// Chances that a key is held, that a button comes next which says what none has said before, that what was used last
+/// decides what is next, and that something fresh is.
 const KEY: f64 = 0.3;
+const NEW: f64 = 0.4;
 const AGAIN: f64 = 0.4;
 const FRESH: f64 = 0.4;
 
@@ -49,9 +51,10 @@ const CLICKS_AT_ONCE: u32 = 4;
 const PERSONAL: [&str; 6] =
     ["showPicker", "requestFullscreen", "requestPointerLock", "window.open", "clipboard", ".share("];
 
-/// Words of a button that takes something away, how many such buttons are clicked to the end, and how often: more than all
-/// that has been put there.
-const TAKING: [&str; 8] = ["undo", "delete", "remove", "discard", "previous", "prev", "back", "−"];
+/// Words of a button that comes to an end, as it takes something away or goes on to what is next, how many such buttons are
+/// clicked to the end, and how often: more than all that there is.
+const ENDING: [&str; 10] =
+    ["undo", "delete", "remove", "discard", "previous", "prev", "back", "next", "skip", "−"];
 const WORN_OUT_MAX: usize = 3;
 const CLICKS_TO_THE_END: u32 = 50;
 
@@ -119,16 +122,16 @@ impl Run<'_> {
         Ok(elements)
     }
 
-    /// Presses what takes away until nothing can be left to take.
+    /// Presses what comes to an end until it must have.
     pub(in crate::sandbox::run) async fn wear_out(&mut self, elements: &Elements) -> Result<(), Stop> {
         self.findings.enter("play");
         if self.is_personal() {
             return Ok(());
         }
-        let takes_away = |usable: &Usable| {
-            usable.visible && usable.words.starts_with("button ") && says(&usable.words, &TAKING)
+        let ends = |usable: &Usable| {
+            usable.visible && usable.words.starts_with("button ") && says(&usable.words, &ENDING)
         };
-        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| takes_away(usable));
+        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| ends(usable));
         for (index, usable) in buttons.take(WORN_OUT_MAX) {
             let what = format!("click {} {CLICKS_TO_THE_END} times", usable.words);
             if self.touch(&what, elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
@@ -186,6 +189,12 @@ impl Run<'_> {
         random: &mut ChaCha8Rng,
     ) -> Result<Option<usize>, Stop> {
         let is_button = |usable: &Usable| usable.kind == "button";
+        if random.random_bool(NEW)
+            && let Some(index) = self.says_something_new(elements, random).await?
+            && self.play_with(elements, index, random).await?
+        {
+            return Ok(Some(index));
+        }
         let mut next = last.filter(|_| random.random_bool(AGAIN));
         // What is set is set for a button.
         if next.is_some_and(|last| !elements.list.get(last).is_some_and(is_button)) {
@@ -200,6 +209,23 @@ impl Run<'_> {
         Ok(None)
     }
 
+    /// A button that says now what no button has said yet that was clicked: the next page of a story, an answer of a quiz.
+    async fn says_something_new(
+        &mut self,
+        elements: &mut Elements,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Option<usize>, Stop> {
+        let words = self.words_now(elements).await?;
+        for (usable, words) in elements.list.iter_mut().zip(words) {
+            usable.words = words;
+        }
+        let is_new = |usable: &Usable| {
+            usable.visible && usable.kind == "button" && !self.clicked.contains(&usable.words)
+        };
+        let new = elements.list.iter().enumerate().filter(|(_, usable)| is_new(usable));
+        Ok(new.choose(random).map(|(index, _)| index))
+    }
+
     /// Uses one of them. Gives whether a person could have.
     async fn play_with(
         &mut self,
@@ -209,6 +235,7 @@ impl Run<'_> {
     ) -> Result<bool, Stop> {
         let Some(usable) = elements.list.get(index).cloned() else { return Ok(false) };
         let words = usable.words.as_str();
+        self.clicked.insert(words.to_owned());
         let share = match usable.kind.as_str() {
             "range" => SHARES.choose(random).copied().unwrap_or_default(),
             _ => random.random_range(0.0..1.0),

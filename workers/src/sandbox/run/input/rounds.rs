@@ -45,8 +45,10 @@ const PAUSING: [&str; 5] = ["pause", "stop", "halt", "freeze", "⏸"];
 const BEATS: &str = "function () { return this.beats(); }";
 
 /// Called on what `probe.js` found: that, and what each of them is called now.
-const STATE: &str =
-    "function () { return { words: this.map((entry) => this.wordsOf(entry)), beats: this.beats() }; }";
+const STATE: &str = "function () {
+  for (const entry of this) if (!entry.element.isConnected) this.renew(entry);
+  return { words: this.map((entry) => this.wordsOf(entry)), beats: this.beats() };
+}";
 
 /// What it gives.
 #[derive(Default, Deserialize)]
@@ -89,6 +91,7 @@ impl Run<'_> {
         for index in order {
             let Some(beats) = self.use_one(&mut elements, index, again, random).await? else { continue };
             let Some(usable) = elements.list.get(index) else { continue };
+            self.clicked.insert(usable.words.clone());
             let is_button = usable.kind == "button";
             uses.push(Use { index, words: usable.words.clone(), beats });
             if !again && is_button {
@@ -137,6 +140,11 @@ impl Run<'_> {
         }
         self.watch_catches(false);
         Ok(())
+    }
+
+    /// What each of them is called now.
+    pub(super) async fn words_now(&mut self, elements: &Elements) -> Result<Vec<String>, Stop> {
+        Ok(self.state(elements).await?.words)
     }
 
     async fn state(&mut self, elements: &Elements) -> Result<State, Stop> {

@@ -143,7 +143,8 @@
   let looked = 0;
   for (const element of document.querySelectorAll("body *")) {
     if (looked >= 150 || isPassing) break;
-    const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && node.data.trim());
+    // A picture among the letters has colours of its own.
+    const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && /[\p{L}\p{N}]/u.test(node.data));
     // What is crossed out is done with.
     if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;
     const isField = element.matches("textarea,select,input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image],[type=range],[type=color],[type=checkbox],[type=radio],[type=file])");

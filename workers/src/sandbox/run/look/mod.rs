@@ -145,8 +145,7 @@ impl Run<'_> {
         }
         let Some(png) = self.frame(FRAME_MS, Draw::Screenshot).await? else { return Ok(()) };
         let places: Vec<Rectangle> = texts.iter().map(|(_, place)| *place).collect();
-        let looked =
-            tokio::task::spawn_blocking(move || one_coloured(&png, &places, DESKTOP.0.into())).await;
+        let looked = tokio::task::spawn_blocking(move || one_coloured(&png, &places, DESKTOP.0.into())).await;
         let Ok(Ok((_, empty))) = looked else { return Ok(()) };
         for ((seen, _), _) in texts.iter().zip(&empty).filter(|(_, empty)| **empty != Empty::No) {
             let place = classify::find_tag(self.source, &seen.tag);
