@@ -4,7 +4,7 @@
   const send = globalThis.__mondoReport;
   const encode = JSON.stringify;
   // The browser's own, also when the page declares something of its own by such a name.
-  const { Array, getComputedStyle, DOMRect, DOMRectReadOnly, Element, Error, ErrorEvent, HTMLCanvasElement, HTMLInputElement, Map, Math, MouseEvent, Object, Reflect, Set, String, TouchEvent, UIEvent, Uint8Array, WeakMap, WeakSet, performance } = globalThis;
+  const { Array, getComputedStyle, DOMRect, DOMRectReadOnly, Element, Error, ErrorEvent, HTMLCanvasElement, HTMLInputElement, Map, Math, MouseEvent, Object, Reflect, Set, String, TouchEvent, UIEvent, Uint8Array, WeakMap, performance } = globalThis;
 
   // By this the console's scripts tell our listeners from the page's own.
   const listen = (type, listener) => addEventListener(type, Object.assign(listener, { watches: true }), true);
@@ -232,14 +232,15 @@
     });
   }
   // Nobody takes what is sent to a worker that has been ended.
-  const gone = new WeakSet();
+  const gone = new WeakMap();
   const { Worker } = globalThis;
   wrap(Worker?.prototype, "terminate", (self, values, go) => {
-    gone.add(self);
+    if (!gone.has(self)) gone.set(self, now.call(performance));
     return go();
   });
   wrap(Worker?.prototype, "postMessage", (self, values, go) => {
-    if (gone.has(self)) note("unheard", "");
+    // In the same moment, it may be the last of what is done to end it.
+    if (now.call(performance) > gone.get(self)) note("unheard", "");
     return go();
   });
   const { Document, IDBFactory, CacheStorage, MediaDevices, Geolocation, Notification } = globalThis;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Point,
-    elements::{Area, Elements, Reachable},
+    elements::{Area, Elements, ORIGIN_ONE, Reachable},
     held, mouse,
 };
 use crate::sandbox::{
@@ -20,6 +20,10 @@ use crate::sandbox::{
 /// How large something may be that is dragged by itself, in CSS pixels, and how far it is, twice.
 const DRAGGED_PX_MAX: f64 = 300.0;
 const DRAG: (f64, f64) = (14.0, 9.0);
+
+/// How far a jump is at least, and what counts as the same place.
+const JUMP_PX_MIN: f64 = 24.0;
+const NEAR_PX: f64 = 3.0;
 
 impl Run<'_> {
     /// Drags a `draggable` element and drops it on a target, if there is one, or where it ends up.
@@ -73,13 +77,14 @@ impl Run<'_> {
             let moved = self.page.send(&held(at)).untyped();
             self.delivered_with_frame(vec![moved], Draw::No).await?;
             self.settle().await?;
-            places.extend(self.place(elements, index).await?.map(|there| (at, there.area)));
+            places.extend(self.place(elements, index).await?.map(|there| there.area));
         }
         let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped();
         self.delivered(vec![release], Draw::No).await?;
-        if let [(_, first), (mouse, second)] = places[..]
-            && follows(first, second)
-            && !is_at(second, mouse)
+        let origin = self.call_on(elements, ORIGIN_ONE, vec![index.into()]).await?;
+        let origin: Option<(f64, f64)> = serde_json::from_value(origin).unwrap_or_default();
+        if let ([first, second], Some(origin)) = (&places[..], origin)
+            && jumps([area, *first, *second], origin)
         {
             let message = format!("{words} jumps away from the mouse that drags it");
             self.found(Observation::advice(FindingClass::Control, &message, None));
@@ -88,18 +93,16 @@ impl Run<'_> {
     }
 }
 
-/// Whether it has moved as far as the mouse that drags it; at an edge it may move only along that.
-fn follows(before: Area, now: Area) -> bool {
-    let near = |moved: f64, by: f64| (moved - by).abs() <= 3.0;
-    let (across, down) = (now.0 - before.0, now.1 - before.1);
-    let both = near(across, DRAG.0) && near(down, DRAG.1);
-    both || near(across, DRAG.0) && near(down, 0.0) || near(across, 0.0) && near(down, DRAG.1)
-}
-
-/// Whether a point is in it, or nearly so.
-fn is_at(Area(left, top, width, height): Area, Point { x, y }: Point) -> bool {
-    let within = |at: f64, start: f64, length: f64| (start - 12.0..=start + length + 12.0).contains(&at);
-    within(x, left, width) && within(y, top, height)
+/// Whether something that followed the mouse, from where it was pressed over where it came to twice, has jumped as far as what it
+/// is placed in is away from the view's corner: the page takes the mouse's place in the view for one in there.
+fn jumps([pressed, first, second]: [Area; 3], origin: (f64, f64)) -> bool {
+    let along = |pressed: f64, first: f64, second: f64, by: f64, origin: f64| {
+        let follows = (second - first - by).abs() <= NEAR_PX;
+        let jump = second - pressed - 2.0 * by;
+        follows && jump.abs() >= JUMP_PX_MIN && (jump - origin).abs() <= 2.0 * NEAR_PX
+    };
+    along(pressed.0, first.0, second.0, DRAG.0, origin.0)
+        || along(pressed.1, first.1, second.1, DRAG.1, origin.1)
 }
 
 /// `Input.dispatchDragEvent`, with the data just as the browser gave it: the typed command leaves empty lists out.

@@ -41,6 +41,9 @@ const CLOSING: [&str; 6] = ["close", "cancel", "dismiss", "×", "✕", "✖"];
 const CLOSING_WORDS_MAX: usize = 3;
 const CLOSED_MS: f64 = 500.0;
 
+/// Words of a control that sorts.
+const SORTING: [&str; 6] = ["sort", "sorted", "sorting", "sortby", "order", "orderby"];
+
 /// The rarer inputs that are used one after the other. Fingers are for the phone.
 const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
 
@@ -79,6 +82,11 @@ const STILL_OPEN: &str = "function () {
 }";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
 const TURN_ONE: &str = "function (index, notches) { this.turn(index, notches); }";
+/// Where what something is placed in begins.
+pub(super) const ORIGIN_ONE: &str = "function (index) {
+  const { left, top } = (this[index].element.offsetParent ?? document.documentElement).getBoundingClientRect();
+  return [left, top];
+}";
 const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are
@@ -118,7 +126,9 @@ impl Usable {
 
     /// Whether it is called so that it brings something into an order; the head of a column is.
     pub(in crate::sandbox::run) fn sorts(&self) -> bool {
-        self.words.to_lowercase().contains("sort") || self.words.starts_with("th")
+        let is_of_texts = says(&self.words, &["text", "texts", "string", "strings", "name", "alphabet"]);
+        let is_head = self.words.starts_with("th#") || self.words.starts_with("th \"");
+        (is_head || says(&self.words, &SORTING)) && !is_of_texts
     }
 
     pub(super) fn is_field(&self) -> bool {

@@ -25,7 +25,7 @@ const DIGITS: [&str; 2] = ["7", "777"];
 const NUMBERS: [&str; 3] = ["", "0", "-5"];
 
 /// The most that are chosen of one list, one after the other.
-const CHOICES_MAX: usize = 12;
+const CHOICES_MAX: u32 = 12;
 
 /// The most of the keys that the page handles that are typed into a field.
 const KEYS_TYPED_MAX: usize = 3;
@@ -108,10 +108,11 @@ impl Run<'_> {
         index: usize,
         usable: &Usable,
     ) -> Result<(), Stop> {
-        let choices = u32::try_from(usable.choices.min(CHOICES_MAX)).unwrap_or_default();
-        for choice in (0..choices).rev() {
+        let choices = u32::try_from(usable.choices).unwrap_or_default();
+        for choice in (0..choices.min(CHOICES_MAX)).rev() {
             let share = (f64::from(choice) + 0.5) / f64::from(choices);
-            let words = format!("choose {} of {choices} in {}", choice + 1, usable.words);
+            let number = format!("{} of {}", choice + 1, usable.choices);
+            let words = format!("choose {number} in {}", usable.words);
             if !self.touch(&words, elements, index, Some(share), 1).await? {
                 continue;
             }

@@ -175,8 +175,10 @@ fn code_without_codes(source: &str) -> Option<(String, &'static str)> {
         let after = source.get(at + "code".len()..).unwrap_or_default();
         !before.ends_with(is_part) && !after.starts_with(is_part)
     });
-    let is_named = |code: &str| quotes(source, code) || source.contains(&format!("{code}:"));
-    let found = LETTERS.into_iter().find(|(code, _)| !asks && is_named(code))?;
+    // It may be put together: `'Key' + letter`.
+    let is_made = quotes(source, "Key") || source.contains("`Key$");
+    let is_named = |code: &str| quotes(source, code) || has_whole(source, &format!("{code}:"));
+    let found = LETTERS.into_iter().find(|(code, _)| !asks && !is_made && is_named(code))?;
     Some((found.0.to_owned(), found.1))
 }
 
@@ -348,6 +350,8 @@ mod tests {
         assert_eq!(named(&table.replace("e.key]", "e.code]")), None);
         assert_eq!(named("onkeydown = ({ code }) => { if (code === 'KeyP') pause() }"), None);
         assert_eq!(named("onkeydown = (e) => { if (e.key === 'w') encode('MonkeyW') }"), None);
+        assert_eq!(named("onkeydown = (e) => go(notes['Key' + e.key]); const notes = { KeyA: 1 }"), None);
+        assert_eq!(named("onkeydown = (e) => go(e.key); const marks = { hotKeyA: 1 }"), None);
     }
 
     #[test]

@@ -51,12 +51,13 @@ const CLICKS_AT_ONCE: u32 = 4;
 const PERSONAL: [&str; 6] =
     ["showPicker", "requestFullscreen", "requestPointerLock", "window.open", "clipboard", ".share("];
 
-/// Words of a button that comes to an end, as it takes something away or goes on to what is next, how many such buttons are
-/// clicked to the end, and how often: more than all that there is.
-const ENDING: [&str; 10] =
-    ["undo", "delete", "remove", "discard", "previous", "prev", "back", "next", "skip", "−"];
+/// Words of a button that takes something away, how many such buttons are clicked to the end, and how often: more than all
+/// that has been put there. And of one that goes on to what is next, which may have to be made each time.
+const TAKING: [&str; 8] = ["undo", "delete", "remove", "discard", "previous", "prev", "back", "−"];
+const GOING_ON: [&str; 2] = ["next", "skip"];
 const WORN_OUT_MAX: usize = 3;
 const CLICKS_TO_THE_END: u32 = 50;
+const CLICKS_ONWARD: u32 = 12;
 
 /// Chances that a board is used after a button, that it is at one of its edges, and that the mouse stays where it was.
 const BOARD: f64 = 0.6;
@@ -128,14 +129,18 @@ impl Run<'_> {
         if self.is_personal() {
             return Ok(());
         }
-        let ends = |usable: &Usable| {
-            usable.visible && usable.words.starts_with("button ") && says(&usable.words, &ENDING)
+        let clicks = |usable: &Usable| {
+            let is_button = usable.visible && usable.words.starts_with("button ");
+            let onward = says(&usable.words, &GOING_ON).then_some(CLICKS_ONWARD);
+            let clicks = says(&usable.words, &TAKING).then_some(CLICKS_TO_THE_END).or(onward);
+            clicks.filter(|_| is_button)
         };
-        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| ends(usable));
-        for (index, usable) in buttons.take(WORN_OUT_MAX) {
-            let what = format!("click {} {CLICKS_TO_THE_END} times", usable.words);
-            if self.touch(&what, elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
-                self.pass_clicks(CLICKS_TO_THE_END).await?;
+        let buttons = elements.list.iter().enumerate();
+        let buttons = buttons.filter_map(|(index, usable)| Some((index, usable, clicks(usable)?)));
+        for (index, usable, clicks) in buttons.take(WORN_OUT_MAX) {
+            let what = format!("click {} {clicks} times", usable.words);
+            if self.touch(&what, elements, index, Some(0.0), clicks).await? {
+                self.pass_clicks(clicks).await?;
             }
         }
         self.watch_catches(false);

@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Processor seconds that a page's process may use without a sign of life. A page that computes a picture or a maze in
 /// one go takes half a second of them, and twice that on a slow machine.
-const PAGE_CPU_SECS_MAX: f64 = 1.4;
+const PAGE_CPU_SECS_MAX: f64 = 1.8;
 
 /// The same for the process that draws: software rendering of heavy graphics is slow, but not stuck.
 const DRAW_CPU_SECS_MAX: f64 = 4.0;

@@ -124,11 +124,16 @@
   const isInView = (element) => {
     const { left, top, right, bottom } = textOf(element);
     const on = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
-    return left >= 0 && top >= 0 && right <= window.innerWidth && bottom <= window.innerHeight && element.contains(on);
+    return element.checkVisibility({ opacityProperty: true }) && left >= 0 && top >= 0 && right <= window.innerWidth && bottom <= window.innerHeight && element.contains(on);
   };
-  // A person has mixed it.
-  const mixes = document.querySelector("input[type=color],input[type=range]");
-  const isChosen = (element) => Boolean(mixes && element && element !== document.body && (element.style?.color || element.style?.background || element.style?.backgroundColor || isChosen(parentOf(element))));
+  // A person has mixed it: picked it, or set its parts.
+  const mixes = document.querySelector("input[type=color]") || document.querySelectorAll("input[type=range]").length >= 3;
+  const isChosen = (element) => {
+    for (let place = mixes && element; place && place !== document.body; place = parentOf(place)) {
+      if (place.style?.color || place.style?.background || place.style?.backgroundColor) return true;
+    }
+    return false;
+  };
   // What could be read at first cannot mean to hide only because the page wears another theme. It is kept by init.js.
   const asked = document.createEvent("CustomEvent");
   asked.initCustomEvent("mondo:beats", false, false, {});
@@ -158,7 +163,9 @@
     if (legible.size && isChosen(element)) continue;
     if (!paper && contrast < 1.3 && isHidden(element) && isInView(element)) {
       const { left, top, width, height } = textOf(element);
-      found.push({ kind: "unseen", message: `the text of ${named(element)} is not to be seen in another theme of the page`, tag: tagOf(element), place: { left, top, width, height } });
+      // Its border is left out of the look.
+      const border = 4;
+      found.push({ kind: "unseen", message: `the text of ${named(element)} is not to be seen in another theme of the page`, tag: tagOf(element), place: { left: left - border, top: top - border, width: width + 2 * border, height: height + 2 * border } });
     }
     if (paper && contrast < 2.5 && (contrast > 1.05 || isHidden(element))) tell("accessibility", `the text of ${named(element)} has a contrast of only ${contrast.toFixed(1)}`, element);
   }

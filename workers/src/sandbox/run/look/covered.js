@@ -30,9 +30,11 @@
     const isHovered = card !== document.body && card.contains(element) && [...document.querySelectorAll("style")].some((style) => style.textContent.includes(":hover"));
     return isHovered || layer.matches("a,button") || on.matches("input,select,textarea,label") ? [] : found(wordsOf(layer));
   }
+  // As the browser means it: to a form, a field of such a name is what it calls so.
+  const parentOf = document.createComment("").__lookupGetter__("parentElement");
   const isClear = ({ backgroundColor, backgroundImage }) => /^(rgba\(.*, 0\)|transparent)$/.test(backgroundColor) && backgroundImage === "none";
   // What it is in may be seen.
-  for (let layer = on; layer && !layer.contains(element); layer = layer.parentElement) if (!isClear(getComputedStyle(layer))) return [];
+  for (let layer = on; layer && !layer.contains(element); layer = parentOf.call(layer)) if (!isClear(getComputedStyle(layer))) return [];
   if (on.matches("a,button,input,select,textarea,img,video") || on.textContent.trim() || on.querySelector("*")) return [];
   return found(wordsOf(on));
 }).slice(0, 10)

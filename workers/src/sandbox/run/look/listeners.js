@@ -78,29 +78,39 @@
     pressed = [];
   };
   // What a page does whenever it is used, it does once more to what was there: given the same listener after use upon use, a
-  // button does more with every press.
+  // control does more with every press. What is around controls may listen for each of them.
   const sourceOf = Function.prototype.toString;
+  const controls = "button,a,input,select,textarea,[role=button]";
+  const pressing = /^(click|dblclick|mousedown|pointerdown|touchstart|keydown|input|change)$/;
   const given = new WeakMap();
-  const againMin = 3;
-  const pressing = /^(click|dblclick|mousedown|pointerdown|touchstart|keydown|input|change|submit)$/;
-  let uses = 0;
+  const againMin = 3, toldMax = 10;
+  let uses = 0, told = 0;
   const sameAs = (target, type, listener) => {
-    if (typeof listener !== "function" || !(target instanceof Element) || !pressing.test(type)) return null;
-    const source = Reflect.apply(sourceOf, listener, []);
+    if (told === toldMax || typeof listener !== "function" || !(target instanceof Element) || !pressing.test(type)) return null;
+    const source = target.matches(controls) ? Reflect.apply(sourceOf, listener, []) : "[native code]";
     if (source.includes("[native code]")) return null;
     if (!given.has(target)) given.set(target, new Map());
     const kinds = given.get(target);
     const kind = `${type} ${source}`;
-    if (!kinds.has(kind)) kinds.set(kind, new Map());
+    if (!kinds.has(kind)) kinds.set(kind, { listeners: new Set(), last: 0, times: 0 });
     return kinds.get(kind);
   };
   const noteGiven = (target, type, listener, options) => {
     // One that ends by itself may have been meant for another press.
     const same = options?.once || options?.signal ? null : sameAs(target, type, listener);
-    if (!same || same.has(listener)) return;
-    same.set(listener, uses);
+    if (!same || same.listeners.has(listener)) return;
+    same.listeners.add(listener);
     // Several of one use are for several things.
-    if (new Set(same.values()).size === againMin) send(encode(["again", `${wordsOf(target)}\n${new Error().stack}`, type, 0, 0]));
+    if (same.last === uses) return;
+    [same.last, same.times] = [uses, same.times + 1];
+    if (same.times !== againMin) return;
+    told += 1;
+    send(encode(["again", `${wordsOf(target)}\n${new Error().stack}`, type, 0, 0]));
+  };
+  const noteTaken = (target, type, listener) => {
+    const same = sameAs(target, type, listener);
+    same?.listeners.delete(listener);
+    if (same?.listeners.size === 0) same.times = 0;
   };
   const came = (event) => {
     // It happens now, whenever the page asks.
@@ -133,7 +143,7 @@
   };
   const unregister = EventTarget.prototype.removeEventListener;
   EventTarget.prototype.removeEventListener = function removeEventListener(type, listener) {
-    sameAs(this, String(type), listener)?.delete(listener);
+    noteTaken(this, String(type), listener);
     return Reflect.apply(unregister, this ?? globalThis, arguments);
   };
   const handled = "click dblclick contextmenu mousedown mouseup mousemove mouseenter mouseleave mouseover mouseout pointerdown pointerup pointermove wheel touchstart touchmove touchend keydown keyup keypress input change submit focus blur scroll resize toggle drag dragstart dragover dragenter dragleave drop dragend".split(" ");

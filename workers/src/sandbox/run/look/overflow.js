@@ -4,7 +4,13 @@
   const hidden = [root, document.body].some((element) => element && /hidden|clip/.test(getComputedStyle(element).overflowX));
   if (hidden || root.scrollWidth <= root.clientWidth + 4) return null;
   // What a script has put where it is, it would have put elsewhere on a phone.
-  const isPut = (element) => Boolean(element && (element.style?.left || isPut(element.parentElement)));
+  const parentOf = document.createComment("").__lookupGetter__("parentElement");
+  const isPut = (element) => {
+    for (let place = element; place; place = parentOf.call(place)) {
+      if (parseFloat(place.style?.left) && /absolute|fixed/.test(getComputedStyle(place).position)) return true;
+    }
+    return false;
+  };
   const wides = [...document.querySelectorAll("body *")].slice(0, 2000).filter((element) => element.getBoundingClientRect().right > root.clientWidth + 4);
   const wide = wides.find((element) => !isPut(element));
   if (wides.length && !wide) return null;

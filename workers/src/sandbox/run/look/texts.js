@@ -25,7 +25,7 @@
   }
   // The same where it is written into a field.
   for (const field of [...document.querySelectorAll("textarea,input[type=text],input:not([type])")].slice(0, 50)) {
-    const said = /^(NaN|undefined|null|\[object \w+\])$/.exec(field.value.trim());
+    const said = /^(NaN|undefined|\[object \w+\])$/.exec(field.value.trim());
     if (!said || found.length === foundMax || !field.checkVisibility({ visibilityProperty: true })) continue;
     const tag = field.tagName.toLowerCase();
     found.push({ word: said[0], before: "", message: `${field.id ? `${tag}#${field.id.slice(0, 40)}` : tag} says "${said[0]}"`, tag: field.outerHTML.slice(0, 300).split(">")[0] });
