@@ -232,7 +232,10 @@ impl Run<'_> {
         let visible = |index: &usize| elements.list.get(*index).is_some_and(|usable| usable.visible);
         order.retain(visible);
         let covered = self.tap_some(&mut elements, order).await?;
-        // What was in front of them may have been closed by that.
+        // What was in front of them may have been closed by that, and may fade.
+        if !covered.is_empty() {
+            self.pass(LONG_STEP_MS).await?;
+        }
         self.tap_some(&mut elements, covered).await?;
         self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
         for _ in 0..3 {
