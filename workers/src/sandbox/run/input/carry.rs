@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Point,
-    elements::{Area, Elements, ORIGIN_ONE, Reachable},
+    elements::{Area, Elements, Reachable},
     held, mouse,
 };
 use crate::sandbox::{
@@ -20,6 +20,12 @@ use crate::sandbox::{
 /// How large something may be that is dragged by itself, in CSS pixels, and how far it is, twice.
 const DRAGGED_PX_MAX: f64 = 300.0;
 const DRAG: (f64, f64) = (14.0, 9.0);
+
+/// Called on what `probe.js` found: where what something is placed in begins.
+const ORIGIN: &str = "function (index) {
+  const { left, top } = (this[index].element.offsetParent ?? document.documentElement).getBoundingClientRect();
+  return [left, top];
+}";
 
 /// How far a jump is at least, and what counts as the same place.
 const JUMP_PX_MIN: f64 = 24.0;
@@ -81,7 +87,7 @@ impl Run<'_> {
         }
         let release = self.page.send(&mouse(DispatchMouseEventType::MouseReleased, at)).untyped();
         self.delivered(vec![release], Draw::No).await?;
-        let origin = self.call_on(elements, ORIGIN_ONE, vec![index.into()]).await?;
+        let origin = self.call_on(elements, ORIGIN, vec![index.into()]).await?;
         let origin: Option<(f64, f64)> = serde_json::from_value(origin).unwrap_or_default();
         if let ([first, second], Some(origin)) = (&places[..], origin)
             && jumps([area, *first, *second], origin)
@@ -122,4 +128,29 @@ impl Method for DragEvent {
 
 impl Command for DragEvent {
     type Response = Value;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether something 40 px wide jumps that lies at 300, 200 in a board which begins at 290, 160, and is at these places once
+    /// the mouse has dragged it once and twice.
+    fn jumped(first: (f64, f64), second: (f64, f64)) -> bool {
+        let places = [(300.0, 200.0), first, second].map(|(left, top)| Area(left, top, 40.0, 40.0));
+        jumps(places, (290.0, 160.0))
+    }
+
+    #[test]
+    fn only_what_is_put_as_far_beside_the_mouse_as_its_board_is_jumps() {
+        assert!(!jumped((314.0, 209.0), (328.0, 218.0)), "it follows the mouse");
+        assert!(
+            jumped((604.0, 369.0), (618.0, 378.0)),
+            "it takes the mouse's place in the view for one in the board"
+        );
+        assert!(jumped((604.0, 440.0), (618.0, 440.0)), "the same, at the lower edge");
+        assert!(!jumped((300.0, 209.0), (300.0, 218.0)), "it moves up and down only");
+        assert!(!jumped((314.0, 129.0), (328.0, 138.0)), "it is lifted above the finger");
+        assert!(!jumped((320.0, 200.0), (320.0, 200.0)), "it keeps to a grid");
+    }
 }

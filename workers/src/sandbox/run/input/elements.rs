@@ -82,11 +82,6 @@ const STILL_OPEN: &str = "function () {
 }";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
 const TURN_ONE: &str = "function (index, notches) { this.turn(index, notches); }";
-/// Where what something is placed in begins.
-pub(super) const ORIGIN_ONE: &str = "function (index) {
-  const { left, top } = (this[index].element.offsetParent ?? document.documentElement).getBoundingClientRect();
-  return [left, top];
-}";
 const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
 
 /// Called on what `probe.js` found, with what it had found before. Gives what is said of each element; fresh are

@@ -101,9 +101,9 @@ impl Run<'_> {
             if random.random_bool(KEY)
                 && let Some(key) = keys.next()
             {
-                let before = self.picture_of_the_unmoved(MOVEMENT_LOOKS_MAX).await?;
+                let before = self.picture_of_the_unmoved(FRAME_MS, MOVEMENT_LOOKS_MAX).await?;
                 self.hold_key(key, MOVE_MS.into()).await?;
-                self.compare_with(before).await?;
+                self.compare_with(before, FRAME_MS).await?;
             } else {
                 last = self.make_move(&mut elements, last, random).await?;
                 if last.is_some() && random.random_bool(BOARD) {

@@ -23,17 +23,6 @@ function (from, to) {
     captor = null;
     if (had) tellTo(had, PointerEvent, "lostpointercapture", to, 0, 0);
   };
-  Object.assign(holder, {
-    setPointerCapture() {
-      captor = this;
-    },
-    hasPointerCapture() {
-      return captor === this;
-    },
-    releasePointerCapture() {
-      if (captor === this) lose();
-    },
-  });
   const tellTo = (target, Kind, name, [x, y], buttons, detail) => {
     const told = { bubbles: true, cancelable: true, composed: true, view: window, clientX: x, clientY: y, buttons, detail };
     if (Kind === PointerEvent) Object.assign(told, { pointerId: 1, pointerType: "mouse", isPrimary: true });
@@ -45,6 +34,17 @@ function (from, to) {
   };
   const pressed = onto(from);
   try {
+    Object.assign(holder, {
+      setPointerCapture() {
+        captor = this;
+      },
+      hasPointerCapture() {
+        return captor === this;
+      },
+      releasePointerCapture() {
+        if (captor === this) lose();
+      },
+    });
     tell(PointerEvent, "pointerdown", from, 1, 0);
     tell(MouseEvent, "mousedown", from, 1, 1);
     if (from.join() !== to.join()) {

@@ -19,8 +19,8 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How often it is read from then on.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Processor seconds that a page's process may use without a sign of life. A page that computes a picture or a maze in
-/// one go takes half a second of them, and twice that on a slow machine.
+/// Processor seconds that a page's process may use without a sign of life. A picture that a page computes in one go has been
+/// seen to take more than 1.4 of them on a slow machine; and a page that hangs is to be ended within 2.5 s.
 const PAGE_CPU_SECS_MAX: f64 = 1.8;
 
 /// The same for the process that draws: software rendering of heavy graphics is slow, but not stuck.

@@ -80,6 +80,7 @@
   // What a page does whenever it is used, it does once more to what was there: given the same listener after use upon use, a
   // control does more with every press. What is around controls may listen for each of them.
   const sourceOf = Function.prototype.toString;
+  const { matches } = Element.prototype;
   const controls = "button,a,input,select,textarea,[role=button]";
   const pressing = /^(click|dblclick|mousedown|pointerdown|touchstart|keydown|input|change)$/;
   const given = new WeakMap();
@@ -87,7 +88,7 @@
   let uses = 0, told = 0;
   const sameAs = (target, type, listener) => {
     if (told === toldMax || typeof listener !== "function" || !(target instanceof Element) || !pressing.test(type)) return null;
-    const source = target.matches(controls) ? Reflect.apply(sourceOf, listener, []) : "[native code]";
+    const source = Reflect.apply(matches, target, [controls]) ? Reflect.apply(sourceOf, listener, []) : "[native code]";
     if (source.includes("[native code]")) return null;
     if (!given.has(target)) given.set(target, new Map());
     const kinds = given.get(target);

@@ -359,28 +359,27 @@ impl Run<'_> {
     /// Looks whether what was just pressed moves a page that has not moved yet, `most` times in all. What only shows that
     /// it was pressed, a colour that fades, is over then.
     pub(super) async fn look_for_movement(&mut self, most: u32) -> Result<(), Stop> {
-        if self.unmoved && self.movement_looks < most {
-            self.movement_looks += 1;
-            let before = self.frame(MOVEMENT_MS, Draw::Screenshot).await?;
-            let after = self.frame(MOVEMENT_MS, Draw::Screenshot).await?;
-            self.unmoved = is_still(before, after).await;
-        }
-        Ok(())
+        let before = self.picture_of_the_unmoved(MOVEMENT_MS, most).await?;
+        self.compare_with(before, MOVEMENT_MS).await
     }
 
-    /// A picture of a page that has not moved, ahead of what may move it only as long as it lasts; `most` times in all.
-    pub(super) async fn picture_of_the_unmoved(&mut self, most: u32) -> Result<Option<Vec<u8>>, Stop> {
+    /// A picture of a page that has not moved, after so many milliseconds, ahead of what may move it; `most` times in all.
+    pub(super) async fn picture_of_the_unmoved(
+        &mut self,
+        step_ms: f64,
+        most: u32,
+    ) -> Result<Option<Vec<u8>>, Stop> {
         if !self.unmoved || self.movement_looks >= most {
             return Ok(None);
         }
         self.movement_looks += 1;
-        self.frame(FRAME_MS, Draw::Screenshot).await
+        self.frame(step_ms, Draw::Screenshot).await
     }
 
-    /// Notes whether it has moved since.
-    pub(super) async fn compare_with(&mut self, before: Option<Vec<u8>>) -> Result<(), Stop> {
+    /// Notes whether it has moved since, so many milliseconds from now.
+    pub(super) async fn compare_with(&mut self, before: Option<Vec<u8>>, step_ms: f64) -> Result<(), Stop> {
         if before.is_some() {
-            let after = self.frame(FRAME_MS, Draw::Screenshot).await?;
+            let after = self.frame(step_ms, Draw::Screenshot).await?;
             self.unmoved = is_still(before, after).await;
         }
         Ok(())
