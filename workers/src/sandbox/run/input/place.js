@@ -5,10 +5,12 @@
 // look before, and where in it something is that a person could aim
 // at. Null when a person could not use it.
 function (index) {
+  // To a form, a field of such a name is what it calls so.
+  const { matches } = document.createElement("i");
   const entry = this[index];
   if (!entry.element.isConnected) this.renew(entry);
   const { element } = entry;
-  if (!element.isConnected || element.matches(":disabled")) return null;
+  if (!element.isConnected || matches.call(element, ":disabled")) return null;
   let box = element.getBoundingClientRect();
   if (box.bottom > window.innerHeight || box.top < 0) {
     element.scrollIntoView({ block: "center", behavior: "instant" });

@@ -4,6 +4,8 @@
 // manyth child of, and so on. What is done with them then are functions of the list, made once with it: BEHIND,
 // PLACE, PLAY, SEARCH, STROKE and TURN are behind.js, place.js, play.js, search.js, stroke.js and turn.js.
 (() => {
+  // To a form, a field of such a name is what it calls so.
+  const { matches } = document.createElement("i");
   const usable = "button,a[href],input,textarea,select,summary,label,canvas,video,audio,[onclick],[role=button],[tabindex],[contenteditable=true],[draggable=true]";
   // Of the element that was asked about last: several questions in a row are about one.
   let last = null, heard = [];
@@ -121,11 +123,11 @@
   const inside = (root, chosen) => [...root.querySelectorAll(chosen)].flatMap((element) => (element.shadowRoot ? [element, ...inside(element.shadowRoot, "*")] : [element]));
   for (const element of inside(document, "body *")) {
     if (found.length === foundMax) break;
-    if (element.matches("script,style,option,br")) continue;
+    if (matches.call(element, "script,style,option,br")) continue;
     const kind = kindOf(element);
     if (kind === "skip") continue;
     // A click on what is around a list opens the list, which is used by itself.
-    const listed = element.matches(usable) && !(element.matches("label") && element.querySelector("select"));
+    const listed = matches.call(element, usable) && !(matches.call(element, "label") && element.querySelector("select"));
     if (listed || listens(element)) {
       const visible = element.checkVisibility({ visibilityProperty: true });
       const extras = extrasOf(element);

@@ -2,6 +2,8 @@
 // controls that nothing listens to, canvases without a size, and what keeps people from using the page. Each is
 // { kind, message, tag }, where tag is the element's opening tag, to find its line by. What only a picture can tell has a place.
 (() => {
+  // To a form, a field of such a name is what it calls so.
+  const { matches } = document.createElement("i");
   const found = [];
   const eachMax = 10;
   const tagOf = (element) => element.outerHTML.slice(0, 300).split(">")[0];
@@ -43,7 +45,7 @@
   // A style sheet may be all that reads a box that is ticked.
   const styled = [...document.querySelectorAll("style")].some((style) => style.textContent.includes(":checked"));
   const isStyled = (element) => styled && ["checkbox", "radio"].includes(element.type);
-  const does = (element) => element.matches("[popovertarget],[command],[download],summary,form button,form input,details *") || element.closest("label,form");
+  const does = (element) => matches.call(element, "[popovertarget],[command],[download],summary,form button,form input,details *") || element.closest("label,form");
   for (const element of document.querySelectorAll("button,[role=button],input[type=button],a[href='#'],a[href='']")) {
     if (visible(element) && !heard(element, presses) && !hears(element, keys) && !does(element)) tell("control", `nothing listens to ${named(element)}`, element);
   }
@@ -152,8 +154,8 @@
     const says = [...childrenOf(element)].some((node) => node.nodeType === 3 && /[\p{L}\p{N}]/u.test(node.data));
     // What is crossed out is done with.
     if (getComputedStyle(element).textDecorationLine.includes("line-through")) continue;
-    const isField = element.matches("textarea,select,input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image],[type=range],[type=color],[type=checkbox],[type=radio],[type=file])");
-    if (!(says || isField) || !element.namespaceURI.endsWith("xhtml") || element.matches("script,style,option") || !visible(element)) continue;
+    const isField = matches.call(element, "textarea,select,input:not([type=button],[type=submit],[type=reset],[type=hidden],[type=image],[type=range],[type=color],[type=checkbox],[type=radio],[type=file])");
+    if (!(says || isField) || !element.namespaceURI.endsWith("xhtml") || matches.call(element, "script,style,option") || !visible(element)) continue;
     looked += 1;
     const ink = colour(getComputedStyle(element).color);
     if (ink.alpha !== 1) continue;

@@ -1,6 +1,8 @@
 // Gives the texts in which a person reads what no page means to say, as { word, before, message, tag }: the word, what is
 // just before it, where it stands, and the opening tag of the element around it, to find its line by.
 (() => {
+  // To a form, a field of such a name is what it calls so.
+  const { matches } = document.createElement("i");
   const nodesMax = 5000;
   const foundMax = 5;
   const textNodes = 4;
@@ -18,7 +20,7 @@
     const sum = text.match(/\d+/g)?.find((number) => number.length >= digitsMin && joined.has(number));
     const said = sum ? { 0: sum, index: text.indexOf(sum) } : /\bNaN\b|\bundefined\b|\[object \w+\]/.exec(text) ?? noColour.exec(text.trim());
     const { parentElement: around } = walk.currentNode;
-    if (!said || around.matches("script,style,template,textarea,option") || !around.checkVisibility({ visibilityProperty: true })) continue;
+    if (!said || matches.call(around, "script,style,template,textarea,option") || !around.checkVisibility({ visibilityProperty: true })) continue;
     const tag = around.tagName.toLowerCase().slice(0, 40);
     const name = around.id ? `${tag}#${around.id.slice(0, 40)}` : tag;
     found.push({ word: said[0], before: text.slice(Math.max(0, said.index - 6), said.index), message: `${name} says "${text.trim().replace(/\s+/g, " ").slice(0, 60)}"${sum ? `: that is ${joined.get(sum)} as texts, not added up` : ""}`, tag: around.outerHTML.slice(0, 300).split(">")[0] });
