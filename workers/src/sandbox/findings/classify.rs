@@ -159,6 +159,19 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }
+        "deaf" => {
+            let message = format!(
+                "nothing listens to {first} any more: the page has written it anew, and \"{file}\" with the old one"
+            );
+            let id = first.split_once('#').map_or("", |(_, id)| id);
+            let place = [format!("id=\"{id}\""), format!("id='{id}'")].iter().find_map(|id| find(source, id));
+            Announcement::Found(Observation::advice(FindingClass::Control, &message, place))
+        }
+        "misplaced" => {
+            let message = format!("what a press at {first} draws is drawn elsewhere: {file}");
+            let place = ["clientX", "pageX", "offsetX"].iter().find_map(|name| find(source, name));
+            Announcement::Found(Observation::advice(FindingClass::Control, &message, place))
+        }
         "unheard" => {
             let message = "a worker that the page has ended is sent a message, and does not answer";
             let found = Observation::advice(FindingClass::Control, message, in_stack(&text));

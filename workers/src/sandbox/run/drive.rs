@@ -65,6 +65,9 @@ const REDRAW_STEPS: u32 = 16;
 const TAPS_MAX: usize = 4;
 const TRIES_MAX: usize = 12;
 
+/// The most parts of a page that are turned to there.
+const TABS_MAX: usize = 6;
+
 /// A common phone, in CSS pixels.
 const PHONE: (i32, i32) = (390, 844);
 
@@ -97,6 +100,7 @@ impl Run<'_> {
         self.start(&used).await?;
         self.filmed(IDLE_FRAME_MS).await?;
         let screenshot = self.late(execution.watch_ms.min(LATE_UNTIL_MS)).await?;
+        self.look_at_restarted(&used).await?;
         let used = self.use_what_is_fresh(used, &mut random).await?;
         self.long(execution.watch_ms.saturating_sub(PLAY_MS.into())).await?;
         let used = self.play(used, execution.watch_ms, &mut random).await?;
@@ -238,10 +242,26 @@ impl Run<'_> {
         }
         self.tap_some(&mut elements, covered).await?;
         self.tap("page", Point { x: 195.0, y: 300.0 }).await?;
+        self.turn_pages(&elements).await?;
         for _ in 0..3 {
             self.frame(IDLE_FRAME_MS, Draw::No).await?;
         }
         self.filmed(IDLE_FRAME_MS).await
+    }
+
+    /// Turns to each part of a page that shows one at a time: another may be wider than the phone.
+    async fn turn_pages(&mut self, elements: &Elements) -> Result<(), Stop> {
+        self.look_at_width().await?;
+        let tabs = elements.list.iter().enumerate().filter(|(_, usable)| usable.turns_pages());
+        for (index, usable) in tabs.take(TABS_MAX) {
+            let what = format!("click {}", usable.words);
+            if self.touch(&what, elements, index, Some(0.0), 1).await? {
+                self.pass(FRAME_MS).await?;
+                self.look_at_width().await?;
+            }
+        }
+        self.watch_catches(false);
+        Ok(())
     }
 
     /// Taps the first few that a person could, and swipes where that is listened to. Gives those ahead of the last of them

@@ -32,6 +32,60 @@ const drawsOn = (context) => {
   emptied.delete(context.canvas);
 };
 const { CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D } = globalThis;
+
+// What a press at a canvas draws is drawn where it was pressed. A page that forgets where the canvas begins in the view, or that
+// it is shown larger than it is, draws it elsewhere: told where several presses were, and none was drawn in its place.
+const pressesMin = 3, drawsOfPressMax = 400, farMin = 12, nearMax = 1.5, placeMax = 4;
+const aimedAt = new WeakMap(), misplaced = [];
+let aim = null;
+const boxOf = Element.prototype.getBoundingClientRect;
+const transformOf = CanvasRenderingContext2D?.prototype.getTransform;
+const isNear = ([x, y], [a, b], most) => Math.abs(x - a) <= most && Math.abs(y - b) <= most;
+const aimAt = (event) => {
+  const [canvas] = event.composedPath();
+  aim = null;
+  if (!(canvas instanceof HTMLCanvasElement)) return;
+  if (!aimedAt.has(canvas)) aimedAt.set(canvas, { isPlaced: false, misses: new Map() });
+  const known = aimedAt.get(canvas);
+  if (known.isPlaced) return;
+  const { clientX, clientY } = event;
+  const { left, top, width, height } = apply(boxOf, canvas, []);
+  const [x, y] = [clientX - left, clientY - top];
+  const place = [(x * canvas.width) / width, (y * canvas.height) / height];
+  const mistakes = [
+    { at: [clientX, clientY], why: `${Math.round(left)} px to the right and ${Math.round(top)} px down, as far as the canvas is from the corner of the view` },
+    { at: [x, y], why: `the canvas is ${canvas.width} px wide and shown ${Math.round(width)} px wide` },
+  ].filter(({ at }) => !isNear(at, place, farMin) && at[0] < canvas.width && at[1] < canvas.height);
+  if (mistakes.length) aim = { canvas, known, place, mistakes, draws: drawsOfPressMax };
+};
+const aimed = (context, x, y, width, height) => {
+  if (context.canvas !== aim.canvas) return;
+  aim.draws -= 1;
+  if (aim.draws < 0) {
+    aim = null;
+    return;
+  }
+  const { a, b, c, d, e, f } = apply(transformOf, context, []);
+  const points = [[x, y], [x + width / 2, y + height / 2]].map(([x, y]) => [a * x + c * y + e, b * x + d * y + f]);
+  const { known, place, mistakes, canvas } = aim;
+  if (points.some((point) => isNear(point, place, placeMax))) {
+    known.isPlaced = true;
+    aim = null;
+    return;
+  }
+  const mistake = mistakes.find(({ at }) => points.some((point) => isNear(point, at, nearMax)));
+  if (!mistake) return;
+  known.misses.set(place.join(), mistake.why);
+  aim = null;
+  if (known.misses.size === pressesMin) misplaced.push({ canvas, known });
+};
+for (const type of ["pointerdown", "mousedown", "pointermove", "mousemove"]) listen(type, aimAt);
+listen("mondo:coverage", () => {
+  for (const { canvas, known } of misplaced) {
+    const [why] = known.misses.values();
+    if (!known.isPlaced) send(encode(["misplaced", canvas.id ? `canvas#${canvas.id.slice(0, 40)}` : "a canvas", why, 0, 0]));
+  }
+});
 for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D, Path2D]) {
   const shapes = holder?.prototype;
   if (!shapes) continue;
@@ -42,12 +96,14 @@ for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2
   for (const name of ["arc", "ellipse", "rect", "roundRect", "fillRect", "strokeRect", "translate"]) {
     replace(name, (draw) => ({ [name](x, y, width, height) {
       drawsOn(this);
+      if (aim) aimed(this, x, y, name.endsWith("Rect") || name === "rect" ? width : 0, height || 0);
       if (x !== x || y !== y || width !== width || height !== height) lost(name);
       return apply(draw, this, arguments);
     } })[name]);
   }
-  replace("drawImage", (draw) => function drawImage(image, x, y) {
+  replace("drawImage", (draw) => function drawImage(image, x, y, width, height) {
     drawsOn(this);
+    if (aim) aimed(this, x, y, width || 0, height || 0);
     goesOn ||= shown.has(image) && !this.watches;
     if (x !== x || y !== y) lost("drawImage");
     return apply(draw, this, arguments);
@@ -61,10 +117,12 @@ for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2
     return apply(begin, this, arguments);
   });
   replace("moveTo", (draw) => function moveTo(x, y) {
+    if (aim) aimed(this, x, y, 0, 0);
     if (x !== x || y !== y) unplaced += 1;
     return apply(draw, this, arguments);
   });
   replace("lineTo", (draw) => function lineTo(x, y) {
+    if (aim) aimed(this, x, y, 0, 0);
     if (x !== x || y !== y) unplaced += 1;
     else placed += 1;
     return apply(draw, this, arguments);
@@ -83,6 +141,7 @@ for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2
   for (const name of ["fillText", "strokeText"]) {
     replace(name, (draw) => ({ [name](text, x, y) {
       drawsOn(this);
+      if (aim) aimed(this, x, y, 0, 0);
       if (x !== x || y !== y) lost(name);
       return apply(draw, this, arguments);
     } })[name]);
@@ -101,23 +160,24 @@ wrap(CanvasRenderingContext2D?.prototype, "clearRect", (self, values, go) => {
 
 // Without a graphics card, shaders cost far more than all else, and a page is called for many frames that nobody is shown:
 // of what it draws in them straight into itself, most is left out, the more the larger it is, and what it draws is waited
-// for. Nothing is left out where the page goes on from what it has drawn, in its first frames, and once a loop of it has ended:
-// it may draw only when something has changed.
-const pixelsPerFrame = 50_000, framesPerDrawingMax = 16, firstFrames = 10;
+// for. Nothing is left out where the page goes on from what it has drawn, in its first frames, and from when a loop of it has
+// ended until one has run for a while: in between it may draw only when something has changed.
+const pixelsPerFrame = 50_000, framesPerDrawingMax = 16, firstFrames = 10, loopFrames = 30;
 const elsewhere = new WeakMap(), shown = new WeakMap();
-let goesOn = false;
+let goesOn = false, hasEnded = false;
 const pixelsOf = ({ drawingBufferWidth, drawingBufferHeight }) => drawingBufferWidth * drawingBufferHeight;
 // Whether all of this frame is left out; decided once for each.
 const isLeftOut = (context) => {
   const { canvas } = context;
-  if (!running || goesOn || elsewhere.get(context) || !canvas.isConnected) return false;
+  if (inARow >= loopFrames) hasEnded = false;
+  if (!running || goesOn || hasEnded || elsewhere.get(context) || !canvas.isConnected) return false;
   const last = shown.get(canvas) ?? { frame: 0, frames: 0, at: 0, pixels: 0, isLeftOut: false };
   if (last.frame === frame) return last.isLeftOut;
   const pixels = pixelsOf(context);
   const every = Math.min(framesPerDrawingMax, Math.ceil(pixels / pixelsPerFrame));
   const isDue = last.frames < firstFrames || last.pixels !== pixels || frameAt - last.at >= every * pace;
   shown.set(canvas, { frame, frames: last.frames + 1, at: isDue ? frameAt : last.at, pixels, isLeftOut: !isDue });
-  if (!isDue) leftOut = () => { goesOn ||= !waiting.size; };
+  if (!isDue) leftOut = () => { hasEnded ||= !waiting.size; };
   return !isDue;
 };
 for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {

@@ -117,6 +117,8 @@
   let running = null, doubled = 0, doubledBy = "";
   // The frame for which it was called last, counted from 1, and when.
   let frame = 0, frameAt = -1;
+  // How many were asked for in a row, each before the one before it was over.
+  let inARow = 0;
   // Waits for what was drawn in it, where that takes its time, and notes that something was left out.
   let awaited = null, leftOut = null;
   const nameOf = (handler) => {
@@ -154,6 +156,7 @@
         callback(time);
       } finally {
         running = null;
+        inARow = waiting.size ? inARow + 1 : 0;
         awaited?.();
         leftOut?.();
         awaited = leftOut = null;

@@ -14,7 +14,7 @@ mod time;
 mod views;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -178,6 +178,11 @@ pub(super) struct Run<'a> {
     themes: HashSet<String>,
     /// What was said by the buttons that were clicked.
     pub(super) clicked: HashSet<String>,
+    /// It was started by a button, and then drew without being used; and the button that has not done so later.
+    pub(super) draws_when_started: bool,
+    pub(super) restarted: Option<String>,
+    /// What was chosen of its lists, by what they are called.
+    pub(super) chosen: HashMap<String, HashSet<String>>,
     /// What is being dragged.
     pub(super) dragged: Option<Value>,
     pub(super) coverage: Option<Coverage>,
@@ -241,6 +246,9 @@ impl<'a> Run<'a> {
             movement_looks: 0,
             themes: HashSet::new(),
             clicked: HashSet::new(),
+            draws_when_started: false,
+            restarted: None,
+            chosen: HashMap::new(),
             dragged: None,
             coverage: None,
             views: None,

@@ -36,13 +36,11 @@ const OUTSIDE: [(f64, f64); 4] = [(0.5, -0.1), (-0.1, 0.5), (0.5, 1.1), (1.1, 0.
 /// How far the wheel is turned in the second round: to the end of most scales.
 const NOTCHES: usize = 8;
 
-/// Words of a button that closes something, the most words that it has, and half the page time in which it has closed.
-const CLOSING: [&str; 6] = ["close", "cancel", "dismiss", "×", "✕", "✖"];
-const CLOSING_WORDS_MAX: usize = 3;
-const CLOSED_MS: f64 = 500.0;
-
 /// Words of a control that sorts.
 const SORTING: [&str; 6] = ["sort", "sorted", "sorting", "sortby", "order", "orderby"];
+
+/// Words of the class of what turns to another part of the page, or of what is around it.
+const TABS: [&str; 5] = ["tab", "tabs", "tablist", "nav", "views"];
 
 /// The rarer inputs that are used one after the other. Fingers are for the phone.
 const USED: [&str; 4] = ["dblclick", "contextmenu", "wheel", "held"];
@@ -74,12 +72,6 @@ static PROBE_ALL: LazyLock<String> = LazyLock::new(|| {
 
 /// Called on what `probe.js` found.
 const PLACE_ONE: &str = "function (index) { return this.place(index); }";
-/// The same: whether the dialog in which something was placed last is still there, and says what it said.
-const STILL_OPEN: &str = "function () {
-  const { dialog, text } = this.opened ?? {};
-  const visible = { visibilityProperty: true, opacityProperty: true };
-  return Boolean(dialog?.isConnected && dialog.checkVisibility(visible) && dialog.textContent === text);
-}";
 const STROKE_ONE: &str = "function (from, to) { this.stroke(from, to); }";
 const TURN_ONE: &str = "function (index, notches) { this.turn(index, notches); }";
 const PLAY_ONE: &str = "function (index, share, times) { return this.play(index, share, times); }";
@@ -124,6 +116,11 @@ impl Usable {
         let is_of_texts = says(&self.words, &["text", "texts", "string", "strings", "name", "alphabet"]);
         let is_head = self.words.starts_with("th#") || self.words.starts_with("th \"");
         (is_head || says(&self.words, &SORTING)) && !is_of_texts
+    }
+
+    /// Whether it is called so that it turns to another part of the page.
+    pub(in crate::sandbox::run) fn turns_pages(&self) -> bool {
+        self.visible && self.kind == "button" && says(&self.group, &TABS)
     }
 
     pub(super) fn is_field(&self) -> bool {
@@ -231,10 +228,10 @@ impl Run<'_> {
         if again && usable.wants("held") {
             self.look_at_drag(elements, index).await?;
         }
-        if usable.kind == "select" && again {
-            self.choose_each(elements, index, &usable).await?;
+        if again && ["button", "select"].contains(&usable.kind.as_str()) {
+            self.choose_each(elements).await?;
         }
-        if in_dialog && closes(&usable.words) {
+        if in_dialog {
             self.look_at_closed(elements, &usable.words).await?;
         }
         for extra in usable.extras.iter().filter(|extra| USED.contains(&extra.as_str())) {
@@ -250,18 +247,6 @@ impl Run<'_> {
             }
         }
         Ok(Some(beats))
-    }
-
-    /// Reports a button that was pressed to close what is open over the page, and did not.
-    async fn look_at_closed(&mut self, elements: &Elements, words: &str) -> Result<(), Stop> {
-        // What fades begins to with the first, and has done so with the second.
-        self.frame(CLOSED_MS, Draw::No).await?;
-        self.frame(CLOSED_MS, Draw::No).await?;
-        if self.call_on(elements, STILL_OPEN, Vec::new()).await? == Value::Bool(true) {
-            let message = format!("{words} closes nothing: what is open over the page stays there");
-            self.found(Observation::advice(FindingClass::Control, &message, None));
-        }
-        Ok(())
     }
 
     /// Some place where things can be dropped.
@@ -443,7 +428,7 @@ impl Run<'_> {
 
     /// Uses one of them without a mouse: `play.js`. What is clicked more than once is clicked again as time passes. Gives
     /// whether a person could have used it; if not, nothing was used.
-    pub(super) async fn touch(
+    pub(in crate::sandbox::run) async fn touch(
         &mut self,
         words: &str,
         elements: &Elements,
@@ -476,12 +461,6 @@ impl Run<'_> {
         self.watch_catches(true);
         self.call_on(elements, STROKE_ONE, ends).await.map(drop)
     }
-}
-
-/// Whether a button is called so that it closes something.
-fn closes(words: &str) -> bool {
-    let label = words.split('"').nth(1).unwrap_or_default();
-    label.split_whitespace().count() <= CLOSING_WORDS_MAX && says(label, &CLOSING)
 }
 
 fn call_on(object: RemoteObjectId, function: &str) -> CallFunctionOnParams {

@@ -4,6 +4,7 @@
 use mondo_jobs::finding::FindingClass;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -27,11 +28,34 @@ const NUMBERS: [&str; 3] = ["", "0", "-5"];
 /// The most that are chosen of one list, one after the other.
 const CHOICES_MAX: u32 = 12;
 
+/// The most in all, where it has others now and then.
+const CHOSEN_MAX: usize = 30;
+
 /// The most of the keys that the page handles that are typed into a field.
 const KEYS_TYPED_MAX: usize = 3;
 
 /// Called on what `probe.js` found.
 const SEARCH_ONE: &str = "function (index, word) { return this.search(index, word); }";
+
+/// Called on what `probe.js` found, with how many choices to tell of each list.
+const LISTS: &str = "function (most) {
+  const labelsOf = (options) => [].slice.call(options, 0, most).map(({ text }) => text.slice(0, 60));
+  return this.flatMap((entry, index) => {
+    if (entry.kind !== 'select' || !entry.visible) return [];
+    if (!entry.element.isConnected) this.renew(entry);
+    const { options } = entry.element;
+    return [{ index, words: this.wordsOf(entry), length: options.length, labels: labelsOf(options) }];
+  });
+}";
+
+/// What it gives of each.
+#[derive(Deserialize)]
+struct List {
+    index: usize,
+    words: String,
+    length: u32,
+    labels: Vec<String>,
+}
 
 /// Page time in which a search has found something, and as often as that is waited for, in milliseconds.
 const FOUND_MS: f64 = 500.0;
@@ -82,6 +106,10 @@ impl Run<'_> {
         let mut texts = if is_number { NUMBERS.to_vec() } else { TEXTS.to_vec() };
         if is_number {
             texts.shuffle(random);
+            // Of an empty one a page may show nothing, whatever else is chosen.
+            if texts.last().is_some_and(|text| text.is_empty()) {
+                texts.swap(0, NUMBERS.len() - 1);
+            }
         } else if usable.words.starts_with("textarea") {
             texts.insert(1, LINES);
         }
@@ -101,19 +129,31 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Chooses one after the other of a list, without a mouse: what one of them leads to may be missing.
-    pub(super) async fn choose_each(
-        &mut self,
-        elements: &Elements,
-        index: usize,
-        usable: &Usable,
-    ) -> Result<(), Stop> {
-        let choices = u32::try_from(usable.choices).unwrap_or_default();
-        for choice in (0..choices.min(CHOICES_MAX)).rev() {
-            let share = (f64::from(choice) + 0.5) / f64::from(choices);
-            let number = format!("{} of {}", choice + 1, usable.choices);
-            let words = format!("choose {number} in {}", usable.words);
-            if !self.touch(&words, elements, index, Some(share), 1).await? {
+    /// Chooses each of every list that has not been chosen yet, without a mouse: what one of them leads to may be missing,
+    /// and a list may have others since a button was pressed.
+    pub(super) async fn choose_each(&mut self, elements: &Elements) -> Result<(), Stop> {
+        if !elements.list.iter().any(|usable| usable.visible && usable.kind == "select") {
+            return Ok(());
+        }
+        let lists = self.call_on(elements, LISTS, vec![CHOICES_MAX.into()]).await?;
+        let lists: Vec<List> = serde_json::from_value(lists).unwrap_or_default();
+        for list in lists {
+            self.choose_new(elements, list).await?;
+        }
+        Ok(())
+    }
+
+    /// The same of one list.
+    async fn choose_new(&mut self, elements: &Elements, list: List) -> Result<(), Stop> {
+        let List { index, words, length, labels } = list;
+        for (choice, label) in (1_u32..).zip(labels).collect::<Vec<_>>().into_iter().rev() {
+            let chosen = self.chosen.entry(words.clone()).or_default();
+            if chosen.len() >= CHOSEN_MAX || !chosen.insert(label) {
+                continue;
+            }
+            let share = (f64::from(choice) - 0.5) / f64::from(length);
+            let what = format!("choose {choice} of {length} in {words}");
+            if !self.touch(&what, elements, index, Some(share), 1).await? {
                 continue;
             }
             self.pass(FRAME_MS).await?;

@@ -1,6 +1,7 @@
 //! Trusted input, as a person's mouse, keyboard and finger would give it.
 
 mod carry;
+mod closing;
 mod deliver;
 pub(super) mod elements;
 mod fields;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::elements::{Elements, Reachable, Usable};
 use crate::sandbox::{
     findings::Observation,
-    run::{Draw, FRAME_MS, Run, Stop, drive::IDLE_FRAME_MS},
+    run::{Draw, FRAME_MS, Run, Stop, drive::IDLE_FRAME_MS, look::is_still},
 };
 
 /// The most elements that are used in one round.
@@ -37,6 +37,15 @@ const ANIMATED_BEATS: u64 = 30;
 
 /// Words of a button that begins something, or begins it again.
 const STARTING: [&str; 6] = ["start", "play", "resume", "continue", "run", "▶"];
+
+/// Words of one that does so once more, and those that do with "again".
+const ONCE_MORE: [&str; 3] = ["restart", "retry", "replay"];
+const AGAIN: [&str; 4] = ["play", "start", "run", "try"];
+
+/// Page time in which what runs draws something several times, and how many times; and in which a clock counts.
+const DRAWING_MS: f64 = 300.0;
+const DRAWS_MIN: u64 = 3;
+const COUNTED_MS: f64 = 1200.0;
 
 /// Words of a button that stops something for a while.
 const PAUSING: [&str; 5] = ["pause", "stop", "halt", "freeze", "⏸"];
@@ -91,9 +100,13 @@ impl Run<'_> {
         for index in order {
             let Some(beats) = self.use_one(&mut elements, index, again, random).await? else { continue };
             let Some(usable) = elements.list.get(index) else { continue };
-            self.clicked.insert(usable.words.clone());
+            let words = usable.words.clone();
             let is_button = usable.kind == "button";
-            uses.push(Use { index, words: usable.words.clone(), beats });
+            self.clicked.insert(words.clone());
+            if is_button {
+                self.note_start(&words).await?;
+            }
+            uses.push(Use { index, words, beats });
             if !again && is_button {
                 self.look_for_movement(MOVEMENT_LOOKS_MAX).await?;
             }
@@ -120,6 +133,9 @@ impl Run<'_> {
         order.truncate(FRESH_USES_MAX);
         for index in order {
             self.use_one(&mut elements, index, false, random).await?;
+            if let Some(words) = elements.list.get(index).map(|usable| usable.words.clone()) {
+                self.note_start(&words).await?;
+            }
         }
         Ok(elements)
     }
@@ -134,11 +150,59 @@ impl Run<'_> {
         };
         let starting: Vec<(usize, &String)> = words.iter().enumerate().filter(is_start).collect();
         for (index, words) in starting.into_iter().take(STARTS_MAX) {
-            self.touch(&format!("click {words}"), elements, index, Some(0.0), 1).await?;
+            let pressed = self.touch(&format!("click {words}"), elements, index, Some(0.0), 1).await?;
             // Nobody presses two within a frame.
             self.pass(FRAME_MS).await?;
+            if pressed {
+                self.note_start(words).await?;
+            }
         }
         self.watch_catches(false);
+        Ok(())
+    }
+
+    /// Notes whether a button that was pressed has started something, by its words, and one that starts it once more has not.
+    async fn note_start(&mut self, words: &str) -> Result<(), Stop> {
+        let is_button = words.starts_with("button ");
+        let is_again = is_button && self.draws_when_started && starts_again(words);
+        let is_first = is_button && !self.draws_when_started && says(words, &STARTING);
+        if is_again || is_first {
+            let draws = self.draws_by_itself().await?;
+            self.draws_when_started |= draws;
+            self.restarted = (is_again && !draws).then(|| words.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether something is drawn while nothing is done.
+    async fn draws_by_itself(&mut self) -> Result<bool, Stop> {
+        if !self.source.contains("canvas") {
+            return Ok(false);
+        }
+        self.pass(FRAME_MS).await?;
+        let before = self.loops().await?.draws;
+        self.pass(DRAWING_MS).await?;
+        Ok(self.loops().await?.draws.saturating_sub(before) >= DRAWS_MIN)
+    }
+
+    /// Reports a button that was to start once more what was over, if nothing is drawn and nothing moves, though all that
+    /// there is to press was there `before`.
+    pub(in crate::sandbox::run) async fn look_at_restarted(&mut self, before: &Elements) -> Result<(), Stop> {
+        let Some(words) = self.restarted.take() else { return Ok(()) };
+        if self.draws_by_itself().await? {
+            return Ok(());
+        }
+        let one = self.frame(IDLE_FRAME_MS, Draw::Screenshot).await?;
+        self.pass(COUNTED_MS).await?;
+        let other = self.frame(IDLE_FRAME_MS, Draw::Screenshot).await?;
+        let now = self.elements(Some(before)).await?;
+        let has_more =
+            now.list.iter().any(|usable| usable.fresh && usable.visible && usable.kind == "button");
+        if !has_more && is_still(one, other).await {
+            let message =
+                format!("{words} starts nothing: what moved when it was started first stands still");
+            self.found(Observation::advice(FindingClass::Control, &message, None));
+        }
         Ok(())
     }
 
@@ -258,6 +322,12 @@ fn starts(words: &str) -> bool {
     STARTING.iter().any(|word| words.contains(word))
 }
 
+/// Whether a button that says this begins something once more.
+fn starts_again(words: &str) -> bool {
+    let again = says(words, &["again"]) && says(words, &AGAIN);
+    again || says(words, &ONCE_MORE) || words.to_lowercase().contains("\"new game")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +368,20 @@ mod tests {
         assert!(says("button \"Start\"", &STARTING) && says("button \"▶\"", &STARTING));
         assert!(!says("button \"Restart\"", &STARTING) && !says("button \"Player 2\"", &STARTING));
         assert!(says("button \"Start/Stop\"", &PAUSING));
+    }
+
+    #[test]
+    fn what_begins_once_more_is_told_from_what_is_done_again() {
+        assert!(
+            ["Play again", "Try Again!", "↻ Restart", "New game"]
+                .iter()
+                .all(|label| starts_again(&format!("button \"{label}\"")))
+        );
+        assert!(
+            ["Play", "Cheer again for snail 3", "Roll again"]
+                .iter()
+                .all(|label| !starts_again(&format!("button \"{label}\"")))
+        );
     }
 
     #[test]

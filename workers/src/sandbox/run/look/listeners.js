@@ -183,6 +183,13 @@
     look();
     if (overs >= oversMin && !allowed) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
+    for (const [target, types] of known) {
+      const other = target instanceof Element && !target.isConnected && target.id ? document.getElementById(target.id) : null;
+      if (!other || other.tagName !== target.tagName || !Reflect.apply(matches, other, [controls])) continue;
+      const [pressed] = [...types.keys()].filter((type) => pressing.test(type));
+      const hears = [...(known.get(other)?.keys() ?? [])].some((type) => pressing.test(type));
+      if (pressed && !hears && other.checkVisibility({ visibilityProperty: true }) && known.size < targetsMax) send(encode(["deaf", wordsOf(other), pressed, 0, 0]));
+    }
     const pairs = new Map();
     for (const [target, types] of known) {
       for (const [type, reached] of types) {

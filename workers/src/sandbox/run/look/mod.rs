@@ -1,6 +1,7 @@
 //! What can be seen of a page without using it: dead controls, names and contrast, empty canvases, an animation that
 //! does not move, a page wider than a phone.
 
+mod classes;
 pub(in crate::sandbox) mod coverage;
 mod screen;
 mod units;
@@ -98,7 +99,7 @@ struct Covered {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Loops {
     beats: u64,
-    draws: u64,
+    pub(super) draws: u64,
     doubled: u64,
     doubled_by: String,
     repeats: String,
@@ -181,6 +182,15 @@ impl Run<'_> {
         if let Some(written) = units::unitless(self.source) {
             let message = format!("`{written}` has no unit, and is ignored");
             let place = classify::find(self.source, written);
+            self.found(Observation::advice(FindingClass::Graphics, &message, place));
+        }
+        if let Some((worn, known)) = classes::unknown(self.source) {
+            let message = format!(
+                "no style sheet knows the class `{worn}`: what is there is `{known}`, and nothing wears it"
+            );
+            let place = [format!("'{worn}'"), format!("\"{worn}\"")]
+                .iter()
+                .find_map(|name| classify::find(self.source, name));
             self.found(Observation::advice(FindingClass::Graphics, &message, place));
         }
         if keys::waits_for_no_character(self.source) {
