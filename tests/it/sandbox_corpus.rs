@@ -57,7 +57,7 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 62] = [
+const PATIENCE: [&str; 73] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "b15_worker_that_was_ended",
@@ -72,10 +72,13 @@ const PATIENCE: [&str; 62] = [
     "f40_drag_out_of_the_board",
     "f40_drop_never_allowed",
     "f40_release_beside_the_board",
+    "f40_seeds_beside_the_mouse",
+    "f40_stars_on_a_sky_made_smaller",
     "f40_stone_that_jumps",
     "f40_wheel_to_the_end",
     "f41_finger_without_a_place",
     "f41_swipe_behind_a_box",
+    "f42_choice_of_a_list_that_changes",
     "f42_choice_without_a_case",
     "f42_field_left_empty",
     "f42_field_with_an_apostrophe",
@@ -86,6 +89,7 @@ const PATIENCE: [&str; 62] = [
     "f42_search_that_finds_nothing",
     "f42_select_fourth_choice",
     "f42_slider_at_its_lowest",
+    "f42_step_behind_an_address",
     "f44_box_that_does_not_close",
     "f44_last_of_all_deleted",
     "f44_next_beyond_the_last",
@@ -94,6 +98,7 @@ const PATIENCE: [&str; 62] = [
     "f45_press_beside_on_a_phone",
     "g46_canvas_empty_on_a_phone",
     "g46_canvas_without_a_height",
+    "g46_class_by_another_name",
     "g46_colour_of_seven_digits",
     "g46_length_without_unit",
     "g46_line_without_a_place",
@@ -101,12 +106,16 @@ const PATIENCE: [&str; 62] = [
     "g46_property_misspelt",
     "g46_round_canvas_never_painted",
     "g46_shape_without_a_place",
+    "g46_style_misspelt_by_a_script",
     "g46_text_without_a_number",
     "g46_timer_started_twice",
+    "g46_tip_of_the_first_bar",
     "g47_pause_that_is_for_good",
+    "g48_wide_part_behind_a_tab",
     "g49_arrows_scroll_beside_a_button",
     "g50_box_behind_the_plan",
     "g50_button_beside_shortcuts",
+    "g50_button_written_anew",
     "g50_click_by_another_name",
     "g50_event_misspelt",
     "g50_gloss_covers_buttons",
@@ -115,6 +124,8 @@ const PATIENCE: [&str; 62] = [
     "g50_list_that_hears_another_event",
     "g50_listener_given_again",
     "g50_numbers_sorted_as_texts",
+    "g50_rows_added_to_the_markup",
+    "g50_second_game_stands_still",
     "g50_unseen_box_over_all",
     "g51_night_that_swallows_a_text",
     "g51_pale_field",
@@ -137,7 +148,9 @@ async fn what_only_patience_shows_is_caught() {
 /// are shut, a plot that nonsense empties, an animation that waits for its button, one that waits for a gamepad, a shader that
 /// is slow without a graphics card, one that is drawn on demand, canvases that are empty until they are wanted, and a search, a
 /// theme, a box, a map and keys that only look like those that fail; colours that are mixed, a race that is held, a pump that
-/// is started again at once, bars that hold the pointer, and a lantern that moves only while a key is held.
+/// is started again at once, bars that hold the pointer, and a lantern that moves only while a key is held;
+/// quoits that lie where they are thrown and are thrown again after a while, and stalls and a crew that are written anew with all that
+/// they need.
 #[tokio::test]
 async fn good_pages_that_were_accused_are_good() {
     let pool = pool(BackendChoice::Local, 2).await;
@@ -148,14 +161,17 @@ async fn good_pages_that_were_accused_are_good() {
         "cave_flight",
         "clocks_of_two_cities",
         "controls_that_are_shut",
+        "crew_of_the_ferry",
         "field_guide",
         "flip_book",
         "gamepad_tester",
         "lantern_walk",
         "lists_of_choices",
+        "market_of_three_stalls",
         "paint_shop",
         "plot_of_a_formula",
         "prism_on_demand",
+        "quoits_on_the_green",
         "race_behind_a_button",
         "snail_race",
         "sunrise_once",

@@ -167,6 +167,11 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             let place = [format!("id=\"{id}\""), format!("id='{id}'")].iter().find_map(|id| find(source, id));
             Announcement::Found(Observation::advice(FindingClass::Control, &message, place))
         }
+        "appended" => {
+            let message = format!("{first} {file}: `innerHTML +=` writes all that is there anew");
+            let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
+            Announcement::Found(found.with_stack(stack::in_text(&text)))
+        }
         "misplaced" => {
             let message = format!("what a press at {first} draws is drawn elsewhere: {file}");
             let place = ["clientX", "pageX", "offsetX"].iter().find_map(|name| find(source, name));

@@ -93,7 +93,7 @@ pub(in crate::sandbox::run) struct Usable {
     /// Those of one sort have the same.
     pub(super) group: String,
     /// The rarer inputs that it listens to: `dblclick`, `contextmenu`, `wheel`, `touchmove`; `held`; `left` and
-    /// `search` for a field, and `ticked` for what is.
+    /// `search` for a field, and its type where only some texts are of it; `ticked` for what is, and `entered` where the mouse is waited for.
     pub(super) extras: Vec<String>,
     /// How many there are to choose from.
     pub(super) choices: usize,
@@ -224,6 +224,10 @@ impl Run<'_> {
                 self.use_element(&usable, area, again, random).await?;
                 self.look_at_order(&usable, before).await?;
             }
+        }
+        // What is told of what the mouse is over is gone with the next.
+        if !again && usable.wants("entered") {
+            self.look_at_texts().await?;
         }
         if again && usable.wants("held") {
             self.look_at_drag(elements, index).await?;

@@ -20,6 +20,9 @@ use crate::sandbox::{
 /// forget to think of looks like a name or a sum.
 const TEXT: &str = "Moss 7";
 const TEXTS: [&str; 2] = ["", "O'Hara (2 < 3"];
+/// The same in fields of a type, which many pages go on from only with a text of that sort.
+const TEXTS_OF_TYPES: [(&str, &str); 3] =
+    [("email", "moss@example.com"), ("tel", "5550177"), ("url", "https://example.com/moss")];
 /// The same in a field of many lines, where a page may look for marks.
 const LINES: &str = "#1\n- [a](\n|\n> 1.\n```\n**b _c `d";
 const DIGITS: [&str; 2] = ["7", "777"];
@@ -84,7 +87,8 @@ impl Run<'_> {
             }
             return Ok(());
         }
-        self.write(words, TEXT).await?;
+        let of_type = TEXTS_OF_TYPES.iter().find(|(name, _)| usable.wants(name));
+        self.write(words, of_type.map_or(TEXT, |(_, text)| text)).await?;
         for key in self.typed_keys() {
             self.press_key_in(words, &key).await?;
         }

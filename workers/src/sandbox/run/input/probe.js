@@ -133,6 +133,8 @@
       const extras = extrasOf(element);
       if (["text", "number"].includes(kind) && isLeft(element)) extras.push("left");
       if (kind === "text" && isSearch(element)) extras.push("search");
+      if (["email", "tel", "url"].includes(element.type)) extras.push(element.type);
+      if (listensTo(element, enters)) extras.push("entered");
       if (["checkbox", "radio"].includes(element.type)) extras.push("ticked");
       const choices = kind === "select" ? Math.max(0, Math.trunc(Number(element.length) || 0)) : 0;
       found.push({ element, type: element.type, kind, words: wordsOf(element, kind), group: groupOf(element, kind), extras, choices, visible, way: wayTo(element) });

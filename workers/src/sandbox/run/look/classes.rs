@@ -6,6 +6,9 @@ const GIVING: [&str; 2] = ["classList.add(", "classList.toggle("];
 /// What people put before the name of a state, or forget.
 const STATES: [&str; 3] = ["is-", "has-", "js-"];
 
+/// The longest text between quotes that may be a list of classes, in bytes.
+const QUOTED_MAX: usize = 120;
+
 /// A class that scripts give and no style sheet knows, and the one that is meant: it is known, and nothing wears it.
 pub(super) fn unknown(source: &str) -> Option<(&str, &str)> {
     let (sheets, rest) = apart(source);
@@ -23,7 +26,7 @@ pub(super) fn unknown(source: &str) -> Option<(&str, &str)> {
         }
         let mut known = sheets.iter().flat_map(|sheet| classes(sheet));
         let known =
-            known.find(|known| is_meant(worn, known) && !rest.iter().any(|part| has_word(part, known)))?;
+            known.find(|known| is_meant(worn, known) && !rest.iter().any(|part| quotes(part, known)))?;
         Some((worn, known))
     })
 }
@@ -60,6 +63,15 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
+/// Whether a word is among what stands between quotes. What is between two of them that do not belong together counts as well,
+/// where it may be a text.
+fn quotes(text: &str, word: &str) -> bool {
+    let is_quoted = |part: &str| {
+        part.len() <= QUOTED_MAX && !part.contains(['\n', '<', '>', ';']) && has_word(part, word)
+    };
+    ['\'', '"', '`'].into_iter().any(|quote| text.split(quote).any(is_quoted))
+}
+
 /// Whether one name is the other but for what names a state, or for hyphens and capitals.
 fn is_meant(worn: &str, known: &str) -> bool {
     let bare =
@@ -76,6 +88,8 @@ mod tests {
     fn a_class_that_no_style_sheet_knows_is_told_with_the_one_that_is_meant() {
         let page = "<style>.card.flipped .inner { opacity: 0.5 }</style><script>card.classList.add('is-flipped');</script>";
         assert_eq!(unknown(page), Some(("is-flipped", "flipped")));
+        let page = "<style>.open { color: red }</style><p>Press it to open it.</p><script>const open = 1;\nit.classList.add('is-open');</script>";
+        assert_eq!(unknown(page), Some(("is-open", "open")));
         let page = "<style>.game-over { color: red }</style><script>box.classList.toggle(\"gameOver\", done)</script>";
         assert_eq!(unknown(page), Some(("gameOver", "game-over")));
     }

@@ -1,6 +1,7 @@
 // Runs in every document before the page's own scripts, after init.js. Notes which events the page listens to on
 // what, and which of them came there; tells when it is asked with an event. Nothing of the page's is replaced but the
-// functions that register: its listeners stay what they are.
+// functions that register, and what writes markup where APPENDS says that the page adds to what is there: its listeners
+// stay what they are.
 (() => {
   const send = globalThis.__mondoReport;
   delete globalThis.__mondoReport;
@@ -8,6 +9,7 @@
   // As in init.js, the browser's own: a page may declare a `Node` or a `Map` of its own.
   const { Element, Error, Map, Node, Reflect, Set, String, WeakMap, performance } = globalThis;
   const register = EventTarget.prototype.addEventListener;
+  const { setTimeout: later } = globalThis;
   const pathOf = Event.prototype.composedPath;
   const { get: stampOf } = Object.getOwnPropertyDescriptor(Event.prototype, "timeStamp");
   // What no use of a page brings about, and what only tells that it has failed or ends.
@@ -159,6 +161,41 @@
       };
       Object.defineProperty(holder, `on${type}`, own);
     }
+  }
+  // What is added to a text of elements is written with all of them anew: what was typed there is gone, and who listened.
+  const markup = APPENDS && Object.getOwnPropertyDescriptor(Element.prototype, "innerHTML");
+  const lostMax = 20;
+  const wayFrom = (top, element) => {
+    const way = [];
+    for (let place = element; place !== top; place = place.parentNode) way.unshift([].indexOf.call(place.parentNode.childNodes, place));
+    return way;
+  };
+  const typedIn = (element) => (["textarea", "input"].includes(element.localName) && element.value !== element.defaultValue ? element.value : "");
+  const isPressed = (element) => [...(known.get(element)?.keys() ?? [])].some((type) => pressing.test(type));
+  const appends = (top, before, after) => {
+    const isLonger = after.length > before.length && after.startsWith(before) && before;
+    const inside = isLonger ? [...top.querySelectorAll(controls)].filter((element) => isPressed(element) || typedIn(element)) : [];
+    return inside.slice(0, lostMax).map((element) => ({ way: wayFrom(top, element), tag: element.localName, typed: typedIn(element), isPressed: isPressed(element) }));
+  };
+  const lookAtLost = (top, lost, stack) => {
+    for (const { way, tag, typed, isPressed: was } of lost) {
+      const element = way.reduce((place, index) => place?.childNodes[index], top);
+      if (element?.localName !== tag) continue;
+      const what = was && !isPressed(element) ? "hears nothing any more" : typed && element.value !== typed ? "has lost what was typed there" : "";
+      if (what) return send(encode(["appended", `${wordsOf(element)}\n${stack}`, what, 0, 0]));
+    }
+  };
+  if (markup) {
+    Object.defineProperty(Element.prototype, "innerHTML", {
+      ...markup,
+      set(text) {
+        const lost = appends(this, Reflect.apply(markup.get, this, []), String(text));
+        Reflect.apply(markup.set, this, [text]);
+        const { stack } = lost.length ? new Error() : {};
+        // Much of it may be given back at once.
+        if (stack) later(() => lookAtLost(this, lost, stack));
+      },
+    });
   }
   const readAttributes = () => {
     for (const element of document.querySelectorAll("*")) {

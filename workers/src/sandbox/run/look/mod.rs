@@ -83,6 +83,7 @@ struct Text {
 #[derive(Deserialize)]
 struct Misspelt {
     written: String,
+    place: String,
     name: String,
 }
 
@@ -167,10 +168,11 @@ impl Run<'_> {
         Ok(is_new)
     }
 
-    /// Reports what the page's style sheets say in vain.
+    /// Reports what the page's style sheets say in vain, and what its scripts set in vain of a style.
     pub(super) async fn look_at_styles(&mut self) -> Result<(), Stop> {
-        for Misspelt { written, name } in self.read::<Vec<Misspelt>>(STYLES).await?.unwrap_or_default() {
-            let place = classify::find(self.source, &format!("{written}:"));
+        for Misspelt { written, place, name } in self.read::<Vec<Misspelt>>(STYLES).await?.unwrap_or_default()
+        {
+            let place = classify::find(self.source, &place);
             let message = format!("no browser knows the property `{written}`: it is called `{name}`");
             self.found(Observation::advice(FindingClass::Graphics, &message, place));
         }

@@ -1,4 +1,5 @@
-// Gives the properties in the page's style sheets that no browser knows, where one is called nearly so, as { written, name }.
+// Gives the properties in the page's style sheets, and those that its scripts set, that no browser knows, where one is called
+// nearly so, as { written, place, name }: place is what stands before or around it in the source.
 (() => {
   const foundMax = 5;
   const known = Object.keys(document.documentElement.style).map((name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
@@ -16,5 +17,20 @@
   };
   const meant = (name) => known.find((other) => Math.abs(other.length - name.length) <= 2 && apart(name, other) <= (name.length < 8 ? 1 : 2));
   const unknown = [...written].filter((name) => !known.includes(name)).slice(0, 50);
-  return unknown.flatMap((name) => (meant(name) ? [{ written: name, name: meant(name) }] : [])).slice(0, foundMax);
+  const misspelt = unknown.flatMap((name) => (meant(name) ? [{ written: name, place: `${name}:`, name: meant(name) }] : []));
+  // Of a script only long names are told, and those with another letter written large; none of one with a `style` of its own.
+  const { style } = document.documentElement;
+  const names = Object.keys(style);
+  const scripts = [...document.scripts].map((script) => script.textContent.slice(0, 200_000)).join("\n");
+  const set = new Set([...scripts.matchAll(/\.style\.([A-Za-z]{4,40})\s*=(?!=)/g)].map(([, name]) => name).filter((name) => !(name in style)));
+  const hasOwn = /\bstyle\s*[:=]\s*\{/.test(scripts);
+  for (const name of hasOwn ? [] : [...set].slice(0, 50)) {
+    const other = names.find((other) => other.toLowerCase() === name.toLowerCase()) ?? (name.length >= 8 && names.find((other) => apart(name, other) === 1));
+    if (other) misspelt.push({ written: name, place: `.style.${name}`, name: other });
+  }
+  for (const [, name] of scripts.matchAll(/\.style\.setProperty\(\s*['"`]([a-z]+[A-Z][A-Za-z]*)['"`]/g)) {
+    const other = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    if (known.includes(other)) misspelt.push({ written: name, place: name, name: other });
+  }
+  return misspelt.slice(0, foundMax);
 })()
