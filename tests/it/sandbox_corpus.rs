@@ -57,7 +57,7 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 73] = [
+const PATIENCE: [&str; 76] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "b15_worker_that_was_ended",
@@ -103,6 +103,8 @@ const PATIENCE: [&str; 73] = [
     "g46_length_without_unit",
     "g46_line_without_a_place",
     "g46_loop_started_twice",
+    "g46_month_beyond_the_last",
+    "g46_plot_that_grows",
     "g46_property_misspelt",
     "g46_round_canvas_never_painted",
     "g46_shape_without_a_place",
@@ -120,6 +122,7 @@ const PATIENCE: [&str; 73] = [
     "g50_event_misspelt",
     "g50_gloss_covers_buttons",
     "g50_key_by_another_name",
+    "g50_keys_by_their_place",
     "g50_letter_by_its_place",
     "g50_list_that_hears_another_event",
     "g50_listener_given_again",

@@ -103,6 +103,7 @@ impl Run<'_> {
         self.look_at_restarted(&used).await?;
         let used = self.use_what_is_fresh(used, &mut random).await?;
         self.long(execution.watch_ms.saturating_sub(PLAY_MS.into())).await?;
+        self.look_at_restarted(&used).await?;
         let used = self.play(used, execution.watch_ms, &mut random).await?;
         self.pace(FULL_PACE_MS).await?;
         self.look_at_texts().await?;
@@ -170,7 +171,9 @@ impl Run<'_> {
         self.findings.enter("late");
         self.pace(LATE_PACE_MS).await?;
         let before = if self.unmoved { self.frame(LONG_STEP_MS, Draw::Screenshot).await? } else { None };
+        let heights = self.heights().await?;
         self.wait(until_ms, LATE_STEPS_PER_FRAME).await?;
+        self.look_at_heights(heights).await?;
         let view = self.look_at_view().await?;
         self.film(view.as_ref());
         if self.unmoved {

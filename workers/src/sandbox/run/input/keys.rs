@@ -141,6 +141,9 @@ pub(in crate::sandbox) fn misnamed(source: &str) -> Option<(String, &'static str
     if !mentions_keyboard(source) || source.contains("keyCode") || source.contains("which") {
         return None;
     }
+    if let Some(place) = place_for_letter(source) {
+        return Some(place);
+    }
     if let Some(code) = code_without_codes(source) {
         return Some(code);
     }
@@ -180,6 +183,24 @@ fn code_without_codes(source: &str) -> Option<(String, &'static str)> {
     let is_named = |code: &str| quotes(source, code) || has_whole(source, &format!("{code}:"));
     let found = LETTERS.into_iter().find(|(code, _)| !asks && !is_made && is_named(code))?;
     Some((found.0.to_owned(), found.1))
+}
+
+/// Where the source compares the place of a key with something, though it has no name of a place and a table of letters.
+fn place_for_letter(source: &str) -> Option<(String, &'static str)> {
+    const PLACES: [&str; 8] = ["Key", "Digit", "Arrow", "Space", "Enter", "Escape", "Shift", "Numpad"];
+    let knows = PLACES
+        .iter()
+        .any(|name| ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{name}"))));
+    let knows = knows
+        || PLACES.iter().any(|name| source.contains(&format!("{name}:")))
+        || source.contains(".slice(3)");
+    let letters = ('a'..='z').filter(|letter| {
+        ["'", "\""].iter().any(|quote| source.contains(&format!("key: {quote}{letter}{quote}")))
+    });
+    let asks = |part: &str| EVENTS.iter().find(|event| has_whole(source, &format!("{event}.{part}")));
+    let event = asks("code").filter(|_| asks("key").is_none() && !knows && letters.count() >= 2)?;
+    let compared = ["=== ", "== "].iter().find(|equals| source.contains(&format!("{equals}{event}.code")))?;
+    Some((format!("{compared}{event}.code"), "KeyA"))
 }
 
 /// Whether the source waits for keys that write nothing with an event that only those send that do.

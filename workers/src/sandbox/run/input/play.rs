@@ -131,21 +131,36 @@ impl Run<'_> {
         if self.is_personal() {
             return Ok(());
         }
-        let clicks = |usable: &Usable| {
+        let wears_out = |usable: &Usable| {
             let is_button = usable.visible && usable.words.starts_with("button ");
-            let onward = says(&usable.words, &GOING_ON).then_some(CLICKS_ONWARD);
-            let clicks = says(&usable.words, &TAKING).then_some(CLICKS_TO_THE_END).or(onward);
-            clicks.filter(|_| is_button)
+            is_button && (says(&usable.words, &TAKING) || says(&usable.words, &GOING_ON))
         };
-        let buttons = elements.list.iter().enumerate();
-        let buttons = buttons.filter_map(|(index, usable)| Some((index, usable, clicks(usable)?)));
-        for (index, usable, clicks) in buttons.take(WORN_OUT_MAX) {
-            let what = format!("click {} {clicks} times", usable.words);
-            if self.touch(&what, elements, index, Some(0.0), clicks).await? {
-                self.pass_clicks(clicks).await?;
+        let buttons = elements.list.iter().enumerate().filter(|(_, usable)| wears_out(usable));
+        for (index, usable) in buttons.take(WORN_OUT_MAX) {
+            if !says(&usable.words, &TAKING) {
+                self.go_on(elements, index).await?;
+                continue;
+            }
+            let what = format!("click {} {CLICKS_TO_THE_END} times", usable.words);
+            if self.touch(&what, elements, index, Some(0.0), CLICKS_TO_THE_END).await? {
+                self.pass_clicks(CLICKS_TO_THE_END).await?;
             }
         }
         self.watch_catches(false);
+        Ok(())
+    }
+
+    /// Clicks what goes on to what is next, and reads what comes each time.
+    async fn go_on(&mut self, elements: &Elements, index: usize) -> Result<(), Stop> {
+        let Some(usable) = elements.list.get(index) else { return Ok(()) };
+        for number in 1..=CLICKS_ONWARD {
+            let what = format!("click {} {number} times", usable.words);
+            if !self.touch(&what, elements, index, Some(0.0), 1).await? {
+                break;
+            }
+            self.pass(FRAME_MS).await?;
+            self.look_at_texts().await?;
+        }
         Ok(())
     }
 

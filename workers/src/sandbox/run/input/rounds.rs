@@ -42,9 +42,10 @@ const STARTING: [&str; 6] = ["start", "play", "resume", "continue", "run", "▶"
 const ONCE_MORE: [&str; 3] = ["restart", "retry", "replay"];
 const AGAIN: [&str; 4] = ["play", "start", "run", "try"];
 
-/// Page time in which what runs draws something several times, and how many times; and in which a clock counts.
-const DRAWING_MS: f64 = 300.0;
-const DRAWS_MIN: u64 = 3;
+/// Page time in which what runs draws something several times, and how many times; the same for a page that only writes, and
+/// page time in which a clock counts.
+const DRAWING: (f64, u64) = (300.0, 3);
+const WRITING: (f64, u64) = (1300.0, 1);
 const COUNTED_MS: f64 = 1200.0;
 
 /// Words of a button that stops something for a while.
@@ -176,13 +177,12 @@ impl Run<'_> {
 
     /// Whether something is drawn while nothing is done.
     async fn draws_by_itself(&mut self) -> Result<bool, Stop> {
-        if !self.source.contains("canvas") {
-            return Ok(false);
-        }
+        let (wait_ms, draws_min) = if self.source.contains("canvas") { DRAWING } else { WRITING };
+        self.tell("mondo:watch", 0).await?;
         self.pass(FRAME_MS).await?;
         let before = self.loops().await?.draws;
-        self.pass(DRAWING_MS).await?;
-        Ok(self.loops().await?.draws.saturating_sub(before) >= DRAWS_MIN)
+        self.pass(wait_ms).await?;
+        Ok(self.loops().await?.draws.saturating_sub(before) >= draws_min)
     }
 
     /// Reports a button that was to start once more what was over, if nothing is drawn and nothing moves, though all that
@@ -196,8 +196,9 @@ impl Run<'_> {
         self.pass(COUNTED_MS).await?;
         let other = self.frame(IDLE_FRAME_MS, Draw::Screenshot).await?;
         let now = self.elements(Some(before)).await?;
-        let has_more =
-            now.list.iter().any(|usable| usable.fresh && usable.visible && usable.kind == "button");
+        let starts = |usable: &Usable| usable.words != words && says(&usable.words, &STARTING);
+        let is_more = |usable: &Usable| usable.kind == "button" && (usable.fresh || starts(usable));
+        let has_more = now.list.iter().any(|usable| usable.visible && is_more(usable));
         if !has_more && is_still(one, other).await {
             let message =
                 format!("{words} starts nothing: what moved when it was started first stands still");

@@ -3,6 +3,7 @@
 
 mod classes;
 pub(in crate::sandbox) mod coverage;
+mod grown;
 mod screen;
 mod units;
 
