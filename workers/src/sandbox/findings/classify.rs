@@ -168,7 +168,8 @@ pub(in crate::sandbox) fn announced(payload: &str, source: &str) -> Option<Annou
             Announcement::Found(Observation::advice(FindingClass::Control, &message, place))
         }
         "appended" => {
-            let message = format!("{first} {file}: `innerHTML +=` writes all that is there anew");
+            let message =
+                format!("{first} hears nothing any more: `innerHTML +=` writes all that is there anew");
             let found = Observation::advice(FindingClass::Control, &message, in_stack(&text));
             Announcement::Found(found.with_stack(stack::in_text(&text)))
         }

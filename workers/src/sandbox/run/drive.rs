@@ -124,7 +124,8 @@ impl Run<'_> {
         self.seed = u32::try_from(seed & u64::from(u32::MAX)).unwrap_or_default();
         let init = INIT.replace("GRAPHICS;", GRAPHICS).replace("SEED", &self.seed.to_string());
         let init = init.replace("FINGERLESS", &is_fingerless(self.source).to_string());
-        let appends = self.source.contains("innerHTML +=").to_string();
+        let appends =
+            ["innerHTML +=", "innerHTML+="].iter().any(|adds| self.source.contains(adds)).to_string();
         let init = format!("{init}\n{}", LISTENERS.replace("APPENDS", &appends));
         self.call(&AddScriptToEvaluateOnNewDocumentParams::new(init)).await?;
         self.call(&SetInterceptDragsParams::new(true)).await?;

@@ -79,6 +79,8 @@ const aimed = (context, x, y, width, height) => {
   aim = null;
   if (known.misses.size === pressesMin) misplaced.push({ canvas, known });
 };
+// Where an image is drawn and how large, whether it is given its size or a part of it.
+const placeOf = (given) => (given.length > 5 ? [given[5], given[6], given[7], given[8]] : [given[1], given[2], given[3] ?? given[0]?.width ?? 0, given[4] ?? given[0]?.height ?? 0]);
 for (const type of ["pointerdown", "mousedown", "pointermove", "mousemove"]) listen(type, aimAt);
 listen("mondo:coverage", () => {
   for (const { canvas, known } of misplaced) {
@@ -101,9 +103,9 @@ for (const holder of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2
       return apply(draw, this, arguments);
     } })[name]);
   }
-  replace("drawImage", (draw) => function drawImage(image, x, y, width, height) {
+  replace("drawImage", (draw) => function drawImage(image, x, y) {
     drawsOn(this);
-    if (aim) aimed(this, x, y, width || 0, height || 0);
+    if (aim) aimed(this, ...placeOf(arguments));
     goesOn ||= shown.has(image) && !this.watches;
     if (x !== x || y !== y) lost("drawImage");
     return apply(draw, this, arguments);
@@ -160,8 +162,8 @@ wrap(CanvasRenderingContext2D?.prototype, "clearRect", (self, values, go) => {
 
 // Without a graphics card, shaders cost far more than all else, and a page is called for many frames that nobody is shown:
 // of what it draws in them straight into itself, most is left out, the more the larger it is, and what it draws is waited
-// for. Nothing is left out where the page goes on from what it has drawn, in its first frames, and from when a loop of it has
-// ended until one has run for a while: in between it may draw only when something has changed.
+// for. Nothing is left out where the page goes on from what it has drawn, in its first frames, once a loop of it has ended by
+// itself, and from when it draws a single frame until a loop has run for a while: it may draw only when something has changed.
 const pixelsPerFrame = 50_000, framesPerDrawingMax = 16, firstFrames = 10, loopFrames = 30;
 const elsewhere = new WeakMap(), shown = new WeakMap();
 let goesOn = false, hasEnded = false;
@@ -177,7 +179,14 @@ const isLeftOut = (context) => {
   const every = Math.min(framesPerDrawingMax, Math.ceil(pixels / pixelsPerFrame));
   const isDue = last.frames < firstFrames || last.pixels !== pixels || frameAt - last.at >= every * pace;
   shown.set(canvas, { frame, frames: last.frames + 1, at: isDue ? frameAt : last.at, pixels, isLeftOut: !isDue });
-  if (!isDue) leftOut = () => { hasEnded ||= !waiting.size; };
+  if (!isDue) {
+    leftOut = () => {
+      if (waiting.size) return;
+      hasEnded = true;
+      // A loop that ends by itself may draw what it is for with its last frame.
+      goesOn ||= inARow >= loopFrames;
+    };
+  }
   return !isDue;
 };
 for (const kind of [globalThis.WebGLRenderingContext, globalThis.WebGL2RenderingContext]) {

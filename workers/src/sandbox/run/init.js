@@ -117,7 +117,7 @@
   let running = null, doubled = 0, doubledBy = "";
   // The frame for which it was called last, counted from 1, and when.
   let frame = 0, frameAt = -1;
-  // How many were asked for in a row, each before the one before it was over.
+  // How many callbacks have come in a row while another was waited for.
   let inARow = 0;
   // Waits for what was drawn in it, where that takes its time, and notes that something was left out.
   let awaited = null, leftOut = null;
@@ -156,9 +156,9 @@
         callback(time);
       } finally {
         running = null;
-        inARow = waiting.size ? inARow + 1 : 0;
         awaited?.();
         leftOut?.();
+        inARow = waiting.size ? inARow + 1 : 0;
         awaited = leftOut = null;
       }
     }, pace);

@@ -14,7 +14,7 @@ mod time;
 mod views;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     time::{Duration, Instant},
 };
 
@@ -35,6 +35,7 @@ use mondo_jobs::finding::{Coverage, FindingClass, View};
 use serde_json::Value;
 
 use self::{
+    input::rounds::Starts,
     limit::{
         Exceeded, Limit,
         memory::Growth,
@@ -178,11 +179,10 @@ pub(super) struct Run<'a> {
     themes: HashSet<String>,
     /// What was said by the buttons that were clicked.
     pub(super) clicked: HashSet<String>,
-    /// It was started by a button, and then drew without being used; and the button that has not done so later.
-    pub(super) draws_when_started: bool,
-    pub(super) restarted: Option<String>,
-    /// What was chosen of its lists, by what they are called.
-    pub(super) chosen: HashMap<String, HashSet<String>>,
+    /// What its buttons have started.
+    pub(super) starts: Starts,
+    /// What was chosen of its lists.
+    pub(super) chosen: HashSet<String>,
     /// What is being dragged.
     pub(super) dragged: Option<Value>,
     pub(super) coverage: Option<Coverage>,
@@ -246,9 +246,8 @@ impl<'a> Run<'a> {
             movement_looks: 0,
             themes: HashSet::new(),
             clicked: HashSet::new(),
-            draws_when_started: false,
-            restarted: None,
-            chosen: HashMap::new(),
+            starts: Starts::default(),
+            chosen: HashSet::new(),
             dragged: None,
             coverage: None,
             views: None,

@@ -31,8 +31,8 @@ const NUMBERS: [&str; 3] = ["", "0", "-5"];
 /// The most that are chosen of one list, one after the other.
 const CHOICES_MAX: u32 = 12;
 
-/// The most in all, where it has others now and then.
-const CHOSEN_MAX: usize = 30;
+/// The most in all.
+const CHOSEN_MAX: usize = 100;
 
 /// The most of the keys that the page handles that are typed into a field.
 const KEYS_TYPED_MAX: usize = 3;
@@ -43,11 +43,18 @@ const SEARCH_ONE: &str = "function (index, word) { return this.search(index, wor
 /// Called on what `probe.js` found, with how many choices to tell of each list.
 const LISTS: &str = "function (most) {
   const labelsOf = (options) => [].slice.call(options, 0, most).map(({ text }) => text.slice(0, 60));
+  const times = new Map();
+  // Those without a name of their own are counted.
+  const nameOf = (words) => {
+    times.set(words, (times.get(words) ?? 0) + 1);
+    return `${words} ${times.get(words)}`;
+  };
   return this.flatMap((entry, index) => {
     if (entry.kind !== 'select' || !entry.visible) return [];
     if (!entry.element.isConnected) this.renew(entry);
     const { options } = entry.element;
-    return [{ index, words: this.wordsOf(entry), length: options.length, labels: labelsOf(options) }];
+    const words = this.wordsOf(entry);
+    return [{ index, words, name: nameOf(words), length: options.length, labels: labelsOf(options) }];
   });
 }";
 
@@ -56,6 +63,7 @@ const LISTS: &str = "function (most) {
 struct List {
     index: usize,
     words: String,
+    name: String,
     length: u32,
     labels: Vec<String>,
 }
@@ -149,10 +157,10 @@ impl Run<'_> {
 
     /// The same of one list.
     async fn choose_new(&mut self, elements: &Elements, list: List) -> Result<(), Stop> {
-        let List { index, words, length, labels } = list;
+        let List { index, words, name, length, labels } = list;
         for (choice, label) in (1_u32..).zip(labels).collect::<Vec<_>>().into_iter().rev() {
-            let chosen = self.chosen.entry(words.clone()).or_default();
-            if chosen.len() >= CHOSEN_MAX || !chosen.insert(label) {
+            let label = format!("{label} of {name}");
+            if self.chosen.len() >= CHOSEN_MAX || self.chosen.contains(&label) {
                 continue;
             }
             let share = (f64::from(choice) - 0.5) / f64::from(length);
@@ -160,6 +168,7 @@ impl Run<'_> {
             if !self.touch(&what, elements, index, Some(share), 1).await? {
                 continue;
             }
+            self.chosen.insert(label);
             self.pass(FRAME_MS).await?;
             self.look_at_texts().await?;
         }

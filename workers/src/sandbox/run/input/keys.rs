@@ -188,19 +188,22 @@ fn code_without_codes(source: &str) -> Option<(String, &'static str)> {
 /// Where the source compares the place of a key with something, though it has no name of a place and a table of letters.
 fn place_for_letter(source: &str) -> Option<(String, &'static str)> {
     const PLACES: [&str; 8] = ["Key", "Digit", "Arrow", "Space", "Enter", "Escape", "Shift", "Numpad"];
-    let knows = PLACES
-        .iter()
-        .any(|name| ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{name}"))));
-    let knows = knows
-        || PLACES.iter().any(|name| source.contains(&format!("{name}:")))
-        || source.contains(".slice(3)");
-    let letters = ('a'..='z').filter(|letter| {
-        ["'", "\""].iter().any(|quote| source.contains(&format!("key: {quote}{letter}{quote}")))
-    });
+    let starts = |name: &str| ['"', '\'', '`'].iter().any(|quote| source.contains(&format!("{quote}{name}")));
+    let knows = PLACES.iter().any(|name| starts(name) || source.contains(&format!("{name}:")));
+    let is_named = |letter: &char| {
+        let ways = ["key: '", "key:'", "key: \"", "key:\""];
+        ways.iter().any(|way| source.contains(&format!("{way}{letter}{}", &way[way.len() - 1..])))
+    };
     let asks = |part: &str| EVENTS.iter().find(|event| has_whole(source, &format!("{event}.{part}")));
-    let event = asks("code").filter(|_| asks("key").is_none() && !knows && letters.count() >= 2)?;
-    let compared = ["=== ", "== "].iter().find(|equals| source.contains(&format!("{equals}{event}.code")))?;
-    Some((format!("{compared}{event}.code"), "KeyA"))
+    let event = asks("code")
+        .filter(|_| asks("key").is_none() && !knows && ('a'..='z').filter(is_named).count() >= 2)?;
+    let compared = ["=== ", "== "].map(|equals| format!("{equals}{event}.code"));
+    // What is asked for a part of it is another text.
+    let is_whole = |written: &&String| {
+        let after = source.split(written.as_str()).nth(1).unwrap_or(".");
+        !after.starts_with(['.', '[', '?'])
+    };
+    compared.iter().find(is_whole).map(|written| (written.clone(), "KeyA"))
 }
 
 /// Whether the source waits for keys that write nothing with an event that only those send that do.
@@ -361,6 +364,16 @@ mod tests {
         );
         assert_eq!(named("onkeydown = e => { if (e.key === 'Esc' || e.keyCode === 27) close() }"), None);
         assert_eq!(named("keydown; switch (cap.label) { case 'Esc': close() }"), None);
+    }
+
+    #[test]
+    fn a_letter_is_no_place_of_a_key() {
+        let table =
+            "onkeydown = (e) => find(({ key }) => key === e.code); const all = [{ key: 'a' }, { key:'s' }]";
+        assert_eq!(misnamed(table).map(|(written, _)| written).as_deref(), Some("=== e.code"));
+        assert_eq!(misnamed(&table.replace("e.code", "e.code.charAt(3)")), None);
+        assert_eq!(misnamed(&table.replace("e.code", "e.key")), None);
+        assert_eq!(misnamed(&format!("{table}; e.code === 'Space'")), None);
     }
 
     #[test]

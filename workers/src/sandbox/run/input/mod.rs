@@ -7,7 +7,7 @@ pub(super) mod elements;
 mod fields;
 pub(in crate::sandbox) mod keys;
 pub(super) mod play;
-mod rounds;
+pub(super) mod rounds;
 
 use chromiumoxide::{
     Command, Method,

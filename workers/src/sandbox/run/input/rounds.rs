@@ -67,6 +67,17 @@ struct State {
     beats: u64,
 }
 
+/// What the buttons of a page have started.
+#[derive(Default)]
+pub(in crate::sandbox) struct Starts {
+    /// One was pressed, and then the page drew or wrote without being used.
+    draws: bool,
+    /// How often that was looked for.
+    looks: usize,
+    /// The one pressed last that was to start it once more, if nothing came of it.
+    in_vain: Option<String>,
+}
+
 /// An element that was used: what it was called then, and how many frames the page had asked for.
 struct Use {
     index: usize,
@@ -165,12 +176,14 @@ impl Run<'_> {
     /// Notes whether a button that was pressed has started something, by its words, and one that starts it once more has not.
     async fn note_start(&mut self, words: &str) -> Result<(), Stop> {
         let is_button = words.starts_with("button ");
-        let is_again = is_button && self.draws_when_started && starts_again(words);
-        let is_first = is_button && !self.draws_when_started && says(words, &STARTING);
+        let is_again = is_button && self.starts.draws && starts_again(words);
+        let may_be_first = !self.starts.draws && self.starts.looks < STARTS_MAX;
+        let is_first = is_button && may_be_first && says(words, &STARTING);
         if is_again || is_first {
+            self.starts.looks += 1;
             let draws = self.draws_by_itself().await?;
-            self.draws_when_started |= draws;
-            self.restarted = (is_again && !draws).then(|| words.to_owned());
+            self.starts.draws |= draws;
+            self.starts.in_vain = (is_again && !draws).then(|| words.to_owned());
         }
         Ok(())
     }
@@ -188,7 +201,7 @@ impl Run<'_> {
     /// Reports a button that was to start once more what was over, if nothing is drawn and nothing moves, though all that
     /// there is to press was there `before`.
     pub(in crate::sandbox::run) async fn look_at_restarted(&mut self, before: &Elements) -> Result<(), Stop> {
-        let Some(words) = self.restarted.take() else { return Ok(()) };
+        let Some(words) = self.starts.in_vain.take() else { return Ok(()) };
         if self.draws_by_itself().await? {
             return Ok(());
         }

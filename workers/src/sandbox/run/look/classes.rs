@@ -20,7 +20,8 @@ pub(super) fn unknown(source: &str) -> Option<(&str, &str)> {
     });
     given.find_map(|worn| {
         let is_known = sheets.iter().any(|sheet| has_word(sheet, worn));
-        let is_read = rest.iter().any(|part| has_word(part, &format!(".{worn}")));
+        let reads = [format!(".{worn}"), format!("contains('{worn}'"), format!("contains(\"{worn}\"")];
+        let is_read = rest.iter().any(|part| reads.iter().any(|read| part.contains(read.as_str())));
         if is_known || is_read {
             return None;
         }
@@ -64,12 +65,15 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 /// Whether a word is among what stands between quotes. What is between two of them that do not belong together counts as well,
-/// where it may be a text.
+/// where it may be a text; and what a tag wears.
 fn quotes(text: &str, word: &str) -> bool {
     let is_quoted = |part: &str| {
         part.len() <= QUOTED_MAX && !part.contains(['\n', '<', '>', ';']) && has_word(part, word)
     };
-    ['\'', '"', '`'].into_iter().any(|quote| text.split(quote).any(is_quoted))
+    let is_worn = |markup: &str| has_word(markup.split('>').next().unwrap_or_default(), word);
+    let quotes = ['\'', '"', '`'];
+    quotes.into_iter().any(|quote| text.split(quote).any(is_quoted))
+        || text.split("class=").skip(1).any(is_worn)
 }
 
 /// Whether one name is the other but for what names a state, or for hyphens and capitals.
@@ -100,6 +104,8 @@ mod tests {
             "<style>.is-flipped, .flipped { color: red }</style><script>card.classList.add('is-flipped');</script>",
             "<style>.flipped { color: red }</style><script>card.classList.add('is-flipped'); card.className += ' flipped';</script>",
             "<style>.flipped { color: red }</style><script>card.classList.add('is-flipped'); all('.is-flipped');</script>",
+            "<style>.flipped { color: red }</style><p class=flipped></p><script>card.classList.add('is-flipped');</script>",
+            "<style>.flipped { color: red }</style><script>card.classList.add('is-flipped'); card.classList.contains('is-flipped');</script>",
             "<style>.other { color: red }</style><script>card.classList.add('is-flipped');</script>",
             "<style>.flipped { color: red }</style><script>card.classList.add('is-' + 'flipped');</script>",
         ] {

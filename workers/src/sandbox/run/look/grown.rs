@@ -23,7 +23,7 @@ pub(in crate::sandbox::run) struct Height {
 impl Run<'_> {
     /// How high the canvases are of a page that fits something.
     pub(in crate::sandbox::run) async fn heights(&mut self) -> Result<Vec<Height>, Stop> {
-        if !self.source.contains("ResizeObserver") {
+        if !fits(self.source) {
             return Ok(Vec::new());
         }
         Ok(self.read(HEIGHTS).await?.unwrap_or_default())
@@ -32,6 +32,9 @@ impl Run<'_> {
     /// Reports those that have grown while nothing was done.
     pub(in crate::sandbox::run) async fn look_at_heights(&mut self, before: Vec<Height>) -> Result<(), Stop> {
         let now = if before.is_empty() { Vec::new() } else { self.heights().await? };
+        if before.len() != now.len() {
+            return Ok(());
+        }
         for (before, now) in before.iter().zip(&now) {
             if before.id == now.id && now.height - before.height >= GROWTH_MIN {
                 let name =
@@ -44,5 +47,26 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a page makes something as high as something else is, whenever that changes.
+fn fits(source: &str) -> bool {
+    let mut set = source.split(".height = ").skip(1);
+    let is_measured =
+        |rest: &str| rest.split([';', '\n']).next().is_some_and(|value| value.contains("eight"));
+    source.contains("ResizeObserver") && set.any(is_measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_made_as_high_as_something_else_fits() {
+        let page = "new ResizeObserver(draw).observe(box); plot.height = box.clientHeight;";
+        assert!(fits(page));
+        assert!(!fits(&page.replace("box.clientHeight", "40 + rows * 20")));
+        assert!(!fits(&page.replace("ResizeObserver", "Observer")));
     }
 }

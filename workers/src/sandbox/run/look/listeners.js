@@ -162,38 +162,45 @@
       Object.defineProperty(holder, `on${type}`, own);
     }
   }
-  // What is added to a text of elements is written with all of them anew: what was typed there is gone, and who listened.
+  // What is added to markup is written with all of it anew: who listened there hears nothing any more.
   const markup = APPENDS && Object.getOwnPropertyDescriptor(Element.prototype, "innerHTML");
-  const lostMax = 20;
+  // To a form, a field of such a name is what it calls so.
+  const getter = (name) => {
+    const { get } = Object.getOwnPropertyDescriptor(Node.prototype, name);
+    return (node) => Reflect.apply(get, node, []);
+  };
+  const [parentOf, childrenOf] = ["parentNode", "childNodes"].map(getter);
+  const { querySelectorAll } = Element.prototype;
+  const lostMax = 20, bindMs = 250;
+  const added = new WeakMap();
   const wayFrom = (top, element) => {
     const way = [];
-    for (let place = element; place !== top; place = place.parentNode) way.unshift([].indexOf.call(place.parentNode.childNodes, place));
+    for (let place = element; place !== top; place = parentOf(place)) way.unshift([].indexOf.call(childrenOf(parentOf(place)), place));
     return way;
   };
-  const typedIn = (element) => (["textarea", "input"].includes(element.localName) && element.value !== element.defaultValue ? element.value : "");
   const isPressed = (element) => [...(known.get(element)?.keys() ?? [])].some((type) => pressing.test(type));
-  const appends = (top, before, after) => {
-    const isLonger = after.length > before.length && after.startsWith(before) && before;
-    const inside = isLonger ? [...top.querySelectorAll(controls)].filter((element) => isPressed(element) || typedIn(element)) : [];
-    return inside.slice(0, lostMax).map((element) => ({ way: wayFrom(top, element), tag: element.localName, typed: typedIn(element), isPressed: isPressed(element) }));
+  const heardIn = (top, before, after) => {
+    const isLonger = before && after.length > before.length && after.startsWith(before);
+    const inside = isLonger ? [...Reflect.apply(querySelectorAll, top, [controls])].filter(isPressed) : [];
+    return inside.slice(0, lostMax).map((element) => ({ way: wayFrom(top, element), tag: element.localName }));
   };
   const lookAtLost = (top, lost, stack) => {
-    for (const { way, tag, typed, isPressed: was } of lost) {
-      const element = way.reduce((place, index) => place?.childNodes[index], top);
-      if (element?.localName !== tag) continue;
-      const what = was && !isPressed(element) ? "hears nothing any more" : typed && element.value !== typed ? "has lost what was typed there" : "";
-      if (what) return send(encode(["appended", `${wordsOf(element)}\n${stack}`, what, 0, 0]));
-    }
+    const now = lost.map(({ way, tag }) => ({ tag, element: way.reduce((place, index) => place && childrenOf(place)[index], top) }));
+    const deaf = now.find(({ tag, element }) => element?.localName === tag && !isPressed(element));
+    if (deaf) send(encode(["appended", `${wordsOf(deaf.element)}\n${stack}`, "", 0, 0]));
   };
   if (markup) {
     Object.defineProperty(Element.prototype, "innerHTML", {
       ...markup,
       set(text) {
-        const lost = appends(this, Reflect.apply(markup.get, this, []), String(text));
+        const isAdded = typeof text === "string" && this instanceof Element && known.size > 0;
+        const lost = isAdded ? heardIn(this, Reflect.apply(markup.get, this, []), text) : [];
         Reflect.apply(markup.set, this, [text]);
         const { stack } = lost.length ? new Error() : {};
-        // Much of it may be given back at once.
-        if (stack) later(() => lookAtLost(this, lost, stack));
+        // They may be given their listeners again, if only with the next frame; and all of that once more.
+        const time = (added.get(this) ?? 0) + 1;
+        added.set(this, time);
+        if (stack) later(() => added.get(this) === time && lookAtLost(this, lost, stack), bindMs);
       },
     });
   }
@@ -216,17 +223,26 @@
     const name = target.id ? `#${target.id}` : target.classList?.length ? `.${target.classList[0]}` : "";
     return (tag + name).slice(0, 60);
   };
+  // A button that was written anew, with the same words, and without its listener.
+  const deafMax = 5;
+  const tellOfDeaf = () => {
+    if (known.size >= targetsMax) return;
+    const isButton = (element) => Reflect.apply(matches, element, ["button:not(:disabled),input[type=button]:not(:disabled)"]);
+    const hasHeard = [...known].filter(([target]) => target instanceof Element && !target.isConnected && target.id && isPressed(target) && isButton(target));
+    let toldOf = 0;
+    for (const [target, types] of hasHeard) {
+      const other = document.getElementById(target.id);
+      if (!other || toldOf === deafMax || !isButton(other) || isPressed(other) || (other.form && other.type === "submit")) continue;
+      if (other.textContent.trim() !== target.textContent.trim() || !other.checkVisibility({ visibilityProperty: true })) continue;
+      toldOf += 1;
+      send(encode(["deaf", wordsOf(other), [...types.keys()].find((type) => pressing.test(type)), 0, 0]));
+    }
+  };
   register.call(globalThis, "mondo:coverage", () => {
     look();
     if (overs >= oversMin && !allowed) send(encode(["dropless", "", "", 0, 0]));
     readAttributes();
-    for (const [target, types] of known) {
-      const other = target instanceof Element && !target.isConnected && target.id ? document.getElementById(target.id) : null;
-      if (!other || other.tagName !== target.tagName || !Reflect.apply(matches, other, [controls])) continue;
-      const [pressed] = [...types.keys()].filter((type) => pressing.test(type));
-      const hears = [...(known.get(other)?.keys() ?? [])].some((type) => pressing.test(type));
-      if (pressed && !hears && other.checkVisibility({ visibilityProperty: true }) && known.size < targetsMax) send(encode(["deaf", wordsOf(other), pressed, 0, 0]));
-    }
+    tellOfDeaf();
     const pairs = new Map();
     for (const [target, types] of known) {
       for (const [type, reached] of types) {

@@ -23,9 +23,9 @@
   const names = Object.keys(style);
   const scripts = [...document.scripts].map((script) => script.textContent.slice(0, 200_000)).join("\n");
   const set = new Set([...scripts.matchAll(/\.style\.([A-Za-z]{4,40})\s*=(?!=)/g)].map(([, name]) => name).filter((name) => !(name in style)));
-  const hasOwn = /\bstyle\s*[:=]\s*\{/.test(scripts);
+  const hasOwn = /\bstyle\s*[:=]\s*\{|\.style\s*(\?\?|\|\|)?=(?!=)\s*(?!['"`])/.test(scripts);
   for (const name of hasOwn ? [] : [...set].slice(0, 50)) {
-    const other = names.find((other) => other.toLowerCase() === name.toLowerCase()) ?? (name.length >= 8 && names.find((other) => apart(name, other) === 1));
+    const other = names.find((other) => other.toLowerCase() === name.toLowerCase()) ?? (name.length >= 8 && names.find((other) => Math.abs(other.length - name.length) <= 1 && apart(name, other) === 1));
     if (other) misspelt.push({ written: name, place: `.style.${name}`, name: other });
   }
   for (const [, name] of scripts.matchAll(/\.style\.setProperty\(\s*['"`]([a-z]+[A-Z][A-Za-z]*)['"`]/g)) {
