@@ -53,8 +53,11 @@ impl Run<'_> {
 /// Whether a page makes something as high as something else is, whenever that changes.
 fn fits(source: &str) -> bool {
     let mut set = source.split(".height = ").skip(1);
-    let is_measured =
-        |rest: &str| rest.split([';', '\n']).next().is_some_and(|value| value.contains("eight"));
+    let is_measured = |rest: &str| {
+        rest.split([';', '\n'])
+            .next()
+            .is_some_and(|value| value.contains("height") || value.contains("Height"))
+    };
     source.contains("ResizeObserver") && set.any(is_measured)
 }
 
@@ -67,6 +70,7 @@ mod tests {
         let page = "new ResizeObserver(draw).observe(box); plot.height = box.clientHeight;";
         assert!(fits(page));
         assert!(!fits(&page.replace("box.clientHeight", "40 + rows * 20")));
+        assert!(!fits(&page.replace("box.clientHeight", "weight * 20")));
         assert!(!fits(&page.replace("ResizeObserver", "Observer")));
     }
 }
