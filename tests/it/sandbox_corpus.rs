@@ -57,7 +57,7 @@ async fn a_page_of_each_row_is_caught_in_place() {
 /// Faults that show only to somebody who goes on: in a list that was written anew, in the fourth choice, in a field that
 /// is left empty, in the three hundredth frame, at the end of a slider, with one tool on a board, after many presses, when
 /// what was started is left alone, on a phone.
-const PATIENCE: [&str; 76] = [
+const PATIENCE: [&str; 78] = [
     "b13_tea_is_ready",
     "b14_wave_after_300_frames",
     "b15_worker_that_was_ended",
@@ -105,6 +105,7 @@ const PATIENCE: [&str; 76] = [
     "g46_loop_started_twice",
     "g46_month_beyond_the_last",
     "g46_plot_that_grows",
+    "g46_property_by_its_other_name",
     "g46_property_misspelt",
     "g46_round_canvas_never_painted",
     "g46_shape_without_a_place",
@@ -129,6 +130,7 @@ const PATIENCE: [&str; 76] = [
     "g50_numbers_sorted_as_texts",
     "g50_rows_added_to_the_markup",
     "g50_second_game_stands_still",
+    "g50_second_round_of_words",
     "g50_unseen_box_over_all",
     "g51_night_that_swallows_a_text",
     "g51_pale_field",
